@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import inspect
 import os
 import socket
+import sys
 import time
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -97,8 +100,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
-    """Save the coverage that `.ci/run` measures after each file: a crashed worker takes only that of its own file."""
+    """Save the coverage that `.ci/run` measures after each file: a crashed worker takes only that of its own file.
+
+    What a failed test has left open is closed here: as a warning it would fail the next test, too.
+    """
+    failed_before = item.session.testsfailed
     handled = yield
+    if item.session.testsfailed > failed_before:
+        sys.last_type = sys.last_value = sys.last_traceback = None
+        with warnings.catch_warnings(action="ignore"):
+            gc.collect()
     measuring = coverage.Coverage.current()
     if measuring is not None and (nextitem is None or nextitem.path != item.path):
         measuring.save()

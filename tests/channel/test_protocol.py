@@ -399,6 +399,7 @@ def test_the_reply_to_an_update_waits_for_earlier_confirmations() -> None:
 def test_an_update_of_an_ended_session_closes_the_channel() -> None:
     protocol = open_protocol()
     protocol.receive_text(json.dumps({"type": "session.update", "output": {}}))
-    reply, close = protocol.update_failed(SessionEnded("Session has already ended"))
-    assert isinstance(reply, Send) and isinstance(close, Close) and close.code == 4410
+    reply, close = protocol.update_failed(SessionEnded("Session has already ended", reason="expired"))
+    assert isinstance(reply, Send) and reply.message.error == "Session has already ended"  # type: ignore[attr-defined]
+    assert isinstance(close, Close) and (close.code, close.reason) == (4410, "expired")
     assert protocol.update_succeeded(DEFAULT_OUTPUT) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 
 import numpy as np
@@ -211,25 +212,34 @@ async def test_the_end_is_told_once_with_the_reason_that_the_server_has(
     server: RunningServer, avatar: str, options: dict[str, int], reason: str
 ) -> None:
     """What watches the events, what waits for the end, and what speaks meanwhile: all are told the same."""
-    database = await Database.open(server.services.settings.resolved_database_url)
-    accounts = Accounts(database)
-    record, key = await accounts.create(name="once")
-    async with AsyncVisavis(server.base_url, key, retries=0) as client:
-        session = await client.sessions.create(avatar=avatar, options={"options": options} if options else None)
-        async with session:
-            seen = asyncio.create_task(_ends(session))
-            speaking = asyncio.create_task(session.speak(speech(20.0)))
-            if reason == "key_revoked":
-                await accounts.revoke(record.id)
-            assert await session.wait_ended() == Ended(reason=reason)
-            assert await seen == [Ended(reason=reason)]
-            (played,) = await asyncio.gather(speaking, return_exceptions=True)
-            if isinstance(played, SessionEnded):
-                assert played.reason == reason
-            else:
-                assert not isinstance(played, BaseException) and played.interrupted
-            assert await session.wait_ended() == Ended(reason=reason)
-    await database.aclose()
+    async with aclosing(await Database.open(server.services.settings.resolved_database_url)) as database:
+        accounts = Accounts(database)
+        record, key = await accounts.create(name="once")
+        async with AsyncVisavis(server.base_url, key, retries=0) as client:
+            session = await client.sessions.create(avatar=avatar, options={"options": options} if options else None)
+            async with session:
+                seen = asyncio.create_task(_ends(session))
+                speaking = asyncio.create_task(session.speak(speech(20.0)))
+                if reason == "key_revoked":
+                    await accounts.revoke(record.id)
+                assert await session.wait_ended() == Ended(reason=reason)
+                assert await seen == [Ended(reason=reason)]
+                (played,) = await asyncio.gather(speaking, return_exceptions=True)
+                if isinstance(played, SessionEnded):
+                    assert played.reason == reason
+                else:
+                    assert not isinstance(played, BaseException) and played.interrupted
+                assert await session.wait_ended() == Ended(reason=reason)
+
+
+async def test_a_channel_that_comes_after_the_end_is_told_its_reason(client: AsyncVisavis, avatar: str) -> None:
+    session = await client.sessions.create(avatar=avatar, options={"options": {"max_duration": 1}})
+    while (await client.sessions.get(session.id)).status != "ended":
+        await asyncio.sleep(0.05)
+    with pytest.raises(SessionEnded) as refused:
+        await session.channel.open()
+    assert refused.value.reason == "expired"
+    assert await session.wait_ended() == Ended(reason="expired")
 
 
 async def _ends(session: AsyncSession) -> list[Ended]:

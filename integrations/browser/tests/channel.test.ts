@@ -231,7 +231,8 @@ describe("the end", () => {
   it.each([
     [1000, "expired", "expired"],
     [1000, "", "ended"],
-    [4410, "", "session_ended"],
+    [4410, "expired", "expired"],
+    [4410, "Session has already ended", "session_ended"],
     [4409, "", "taken_over"],
     [4401, "", "refused"],
   ])("of a close with %i %s is told once", async (code, text, reason) => {

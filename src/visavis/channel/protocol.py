@@ -374,7 +374,7 @@ class ChannelProtocol:
             self.state = ChannelState.AWAITING_INIT
         reply = Send(message=ErrorMessage(error=error.message, code=error.code))
         if error.close_code is not None:
-            return [reply, *self._close_now(error.close_code, error.message)]
+            return [reply, *self._close_now(error.close_code, error.close_reason)]
         return [reply, *self._pop_replies()]
 
     def interrupt_succeeded(self, message: int = 0) -> list[Action]:
@@ -388,7 +388,7 @@ class ChannelProtocol:
         if self._answer_interrupt(message) or self.state is ChannelState.CLOSED:
             return []
         reply = Send(message=ErrorMessage(error=error.message, code=error.code))
-        return [reply] if error.close_code is None else [reply, *self._close_now(error.close_code, error.message)]
+        return [reply] if error.close_code is None else [reply, *self._close_now(error.close_code, error.close_reason)]
 
     def _answer_interrupt(self, message: int) -> bool:
         """Note that an interrupt is answered, perhaps before its turn; return whether it was before."""
@@ -413,7 +413,7 @@ class ChannelProtocol:
         if self.state is ChannelState.CLOSED:
             return []
         actions = self._send(ErrorMessage(error=error.message, code=error.code), answers=message)
-        return actions if error.close_code is None else [*actions, *self._close_now(error.close_code, error.message)]
+        return actions if error.close_code is None else [*actions, *self._close_now(error.close_code, error.close_reason)]
 
     def server_failed(self) -> list[Action]:
         """An error in this server: report it and close."""
@@ -572,7 +572,7 @@ class ChannelProtocol:
         self._replies.add(Send(message=ErrorMessage(error=error.message, code=error.code)))
         if error.close_code is not None:
             self.state = ChannelState.CLOSING
-            self._replies.add(Close.truncated(error.close_code, error.message))
+            self._replies.add(Close.truncated(error.close_code, error.close_reason))
         return self._pop_replies()
 
     def _close_now(self, code: CloseCode, reason: str) -> list[Action]:

@@ -87,6 +87,11 @@ class VisavisError(Exception):
             self.suggestion = suggestion
         super().__init__(self.message)
 
+    @property
+    def close_reason(self) -> str:
+        """The text of the close, where this error closes a channel."""
+        return self.message
+
 
 def declared_errors() -> dict[str, type[VisavisError]]:
     """Return every code with the class that declares it, in the order of the tree."""

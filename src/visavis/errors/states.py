@@ -156,9 +156,18 @@ class SessionNotStarted(Conflict, code="SESSION_NOT_STARTED", retryable=True, to
 
 
 class SessionEnded(Conflict, code="SESSION_ENDED", close=CloseCode.SESSION_ENDED, told_over=HTTP | CHANNEL):
-    """The session has ended."""
+    """The session has ended. Its details tell the reason, if that is known; so does the close of a channel."""
 
     message = "Session has already ended"
+
+    def __init__(self, message: str | None = None, *, suggestion: str | None = None, reason: str | None = None) -> None:
+        super().__init__(message, suggestion=suggestion)
+        if reason is not None:
+            self.details = {"reason": reason}
+
+    @property
+    def close_reason(self) -> str:
+        return str((self.details or {}).get("reason", self.message))
 
 
 class SessionNotEnded(Conflict, code="SESSION_NOT_ENDED"):
@@ -169,14 +178,12 @@ class SessionNotEnded(Conflict, code="SESSION_NOT_ENDED"):
 
 
 class Gone(SessionEnded, status=410, told_over=HTTP):
-    """A room whose session has ended. Its details tell the reason, if that is known."""
+    """A room whose session has ended."""
 
     message = "The session has ended"
 
     def __init__(self, reason: str | None = None) -> None:
-        super().__init__()
-        if reason is not None:
-            self.details = {"reason": reason}
+        super().__init__(reason=reason)
 
 
 class IdempotencyConflict(Conflict, code="IDEMPOTENCY_KEY_REUSED"):

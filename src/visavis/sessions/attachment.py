@@ -163,7 +163,7 @@ class Attachment:
 
     def _performer(self) -> Performer:
         if self._left or self._session.ending:
-            raise SessionEnded
+            raise SessionEnded(reason=self._session.end_reason)
         return self._session.performer
 
     async def events(self) -> AsyncIterator[SessionEvent]:

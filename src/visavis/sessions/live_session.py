@@ -279,6 +279,10 @@ class LiveSession:
     def ending(self) -> bool:
         return self._end_reason is not None
 
+    @property
+    def end_reason(self) -> EndReason | None:
+        return self._end_reason
+
     def decide_end(self, reason: EndReason, *, by: Actor | None = None) -> SessionEnd:
         """Return the session's end. The first call decides its reason, its time and who has asked for it."""
         if self.end is None:
@@ -342,7 +346,7 @@ class LiveSession:
         `Attachment`. Raises `SessionEnded`.
         """
         if self.ending:
-            raise SessionEnded
+            raise SessionEnded(reason=self.end_reason)
         if self._attachment is not None:
             self._kept.extend(self._attachment.take_kept())
             self._attachment.finish(TakenOver())

@@ -427,7 +427,7 @@ class LiveSessions:
             raise SessionNotStarted("Session has not been started", suggestion="Start the session first")
         session = self.table.running.get(record.id)
         if record.status == Status.ENDED or session is None:
-            raise SessionEnded
+            raise SessionEnded(reason=record.end_reason)
         if init.hosted:
             self._check_room(init, record, may_be_own=shown is not None)
             await session.resize(width_px=init.width_px, height_px=init.height_px)

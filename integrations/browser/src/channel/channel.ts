@@ -360,8 +360,10 @@ export class Channel {
     if (!isFinal(code)) return;
     if (code === 4409) this.end("taken_over", new TakenOver());
     else if (code === 1000) this.end(reason || "ended", new SessionEnded(reason || "ended"));
-    else if (code === 4410) this.end("session_ended", new SessionEnded("session_ended"));
-    else
+    else if (code === 4410) {
+      const told = /^[a-z_]+$/.test(reason) ? reason : "session_ended"; // not every server tells it
+      this.end(told, new SessionEnded(told));
+    } else
       this.end("refused", this.refusal ?? new Refused(reason || "The server has closed the channel", `CLOSE_${code}`));
   }
 

@@ -482,7 +482,8 @@ class AsyncChannel:
         elif code == 1000:
             self._end(reason or "ended", SessionEnded(reason or "ended"))
         elif code == 4410:
-            self._end("session_ended", SessionEnded("session_ended"))
+            reason = reason if reason.isidentifier() else "session_ended"  # not every server tells it
+            self._end(reason, SessionEnded(reason))
         else:
             refused = self._refusal or ChannelRefused(reason or "The server has closed the channel", f"close {code}")
             self._end("refused", refused)
