@@ -413,7 +413,9 @@ class ChannelProtocol:
         if self.state is ChannelState.CLOSED:
             return []
         actions = self._send(ErrorMessage(error=error.message, code=error.code), answers=message)
-        return actions if error.close_code is None else [*actions, *self._close_now(error.close_code, error.close_reason)]
+        if error.close_code is None:
+            return actions
+        return [*actions, *self._close_now(error.close_code, error.close_reason)]
 
     def server_failed(self) -> list[Action]:
         """An error in this server: report it and close."""
