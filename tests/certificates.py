@@ -13,7 +13,11 @@ from cryptography.x509.oid import NameOID
 
 
 def write_certificate(folder: Path, address: str) -> tuple[Path, Path]:
-    """Write a self-signed certificate for an IP address, and its key; return both files."""
+    """Write a self-signed certificate for an IP address or a name, and its key; return both files."""
+    try:
+        subject: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(address))
+    except ValueError:
+        subject = x509.DNSName(address)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a stage")])
     now = datetime.now(UTC)
@@ -25,7 +29,7 @@ def write_certificate(folder: Path, address: str) -> tuple[Path, Path]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([subject]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )

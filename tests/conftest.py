@@ -220,6 +220,7 @@ async def open_service(
     fleet: FakeFleet | None = None,
     portraits: Sequence[LibraryPortrait] = (),
     prepare: Prepare | None = None,
+    listens_to_loopback: bool = False,
     **settings: object,
 ) -> AsyncIterator[Service]:
     """Run the application with its lifespan and without a socket. It has one private avatar of the client's key, and
@@ -227,7 +228,7 @@ async def open_service(
     """
     fleet = fleet or FakeFleet()
     chosen = Settings(**{"data_dir": folder, "rate_limit_per_minute": 100_000} | settings)  # type: ignore[arg-type]
-    app = create_app(chosen, fleet, prepare or fake_prepare, portraits)
+    app = create_app(chosen, fleet, prepare or fake_prepare, portraits, listens_to_loopback=listens_to_loopback)
     async with app.router.lifespan_context(app):
         services: Services = app.state.services
         _, key = await services.accounts.create(name="tests")

@@ -2290,6 +2290,7 @@ export interface components {
         | "ROOM_PLATFORM_UNAVAILABLE"
         | "ROOM_REFUSED"
         | "ROOM_ENCRYPTED"
+        | "ROOM_URL_REFUSED"
         | "OFFER_REFUSED"
         | "CANDIDATES_REFUSED"
         | "INVALID_OUTPUT"
@@ -4141,7 +4142,7 @@ export interface operations {
             | components["schemas"]["ProxyCreatedWithOptions"];
         };
       };
-      /** @description A session is to be created without `avatar_id`. An own-room session is to be created without `avatar`. The avatar is a character; only a look performs. `metadata` is not a JSON object. `aspect_ratio` is none of those that the service draws. `room.platform` is unknown; in `session.init` it must be `daily`. `room.platform` is known, but this server has no such rooms. A room of another server does not admit the avatar: its token or its address is wrong, or the room is full. A room of another server is end-to-end encrypted, and the avatar has no key. A body or a text frame is not JSON; a text frame must also be an object. `output` is not an object, or has an unknown member. An invalid background: unknown type, missing colour or unreadable image. An invalid framing: unknown member, or a zoom out of its range. An unknown emotion, or a weight out of its range. A photo that cannot become an avatar. No clear face was found in the photo. More than one face was found in the photo. The face has too few pixels. The face does not look into the camera. An image's address is private, not http(s), too slow, or holds no image. A parameter or member is wrong, and no other code says so more closely */
+      /** @description A session is to be created without `avatar_id`. An own-room session is to be created without `avatar`. The avatar is a character; only a look performs. `metadata` is not a JSON object. `aspect_ratio` is none of those that the service draws. `room.platform` is unknown; in `session.init` it must be `daily`. `room.platform` is known, but this server has no such rooms. A room of another server does not admit the avatar: its token or its address is wrong, or the room is full. A room of another server is end-to-end encrypted, and the avatar has no key. `room.url`, or what its server names for media, is neither public nor in a network that the operator allows. A body or a text frame is not JSON; a text frame must also be an object. `output` is not an object, or has an unknown member. An invalid background: unknown type, missing colour or unreadable image. An invalid framing: unknown member, or a zoom out of its range. An unknown emotion, or a weight out of its range. A photo that cannot become an avatar. No clear face was found in the photo. More than one face was found in the photo. The face has too few pixels. The face does not look into the camera. An image's address is private, not http(s), too slow, or holds no image. A parameter or member is wrong, and no other code says so more closely */
       400: {
         headers: {
           "Request-Id": components["headers"]["Request-Id"];

@@ -25,6 +25,7 @@ from visavis import signals
 from visavis.api.app import create_app
 from visavis.api.lifespan import AppLifespan
 from visavis.api.services import Services
+from visavis.api.this_machine import is_loopback
 from visavis.avatars.preparation import Prepare, prepare_with_engine
 from visavis.channel.websocket import WS_MAX_SIZE_BYTES
 from visavis.connections.addresses import AddressWatch, default_gateways
@@ -197,7 +198,8 @@ class Server(uvicorn.Server):
         fleet: Fleet | None = None,
         prepare: Prepare = prepare_with_engine,
     ) -> None:
-        self.app = create_app(settings, fleet, prepare)
+        listens_to_loopback = is_loopback(listener.getsockname()[0])
+        self.app = create_app(settings, fleet, prepare, listens_to_loopback=listens_to_loopback)
         self._url = url_of(listener)
         watch = None if settings.trusted_proxies else AddressWatch(default_gateways())
         self._guard = ConnectionGuard(connection_limits(settings), watch)

@@ -329,6 +329,11 @@ class Settings(NetworkSettings, VoiceSettings):
     )
     livekit_api_key: str | None = None
     livekit_api_secret: SecretStr | None = None
+    livekit_networks: tuple[ProxyAddress, ...] | None = Field(
+        default=None,
+        description="Private addresses or networks of the LiveKit servers that callers name. Default: any, of a caller "
+        "on this machine whose server is for this machine alone; otherwise public addresses alone.",
+    )
     room_provider: Literal["embedded", "daily"] = Field(
         default="embedded", description="What carries the rooms of hosted sessions: this server, or Daily."
     )

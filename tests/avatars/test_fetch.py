@@ -17,7 +17,7 @@ from tests.certificates import write_certificate
 from visavis.avatars.fetch import ImageFetcher, read_target
 from visavis.errors import ImageTooLarge, PortraitRefused
 from visavis.outbound.public_addresses import Address
-from visavis.outbound.targets import is_foreign, is_own
+from visavis.outbound.reach import is_foreign, is_own
 
 pytestmark = pytest.mark.anyio
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 
+import httpx
 import pytest
 from livekit import rtc
-from visavis_client import AsyncSession, AsyncVisavis, Refused
+from visavis_client import AsyncSession, AsyncVisavis, Refused, ServerFault
 
 from tests.livekit.agent import Agent, Finished
 from tests.livekit.conftest import start
-from tools.livekit.server import LiveKitServer
+from tools.livekit.server import LiveKitServer, running
+from visavis.server import RunningServer
 
 # The first test waits until the server is built.
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(900)]
@@ -163,6 +166,29 @@ async def test_what_is_wrong_with_a_room_is_told_to_the_caller(
         assert refused.value.code == code
     started = [one async for one in client.sessions.list(status="started")]
     assert started == []
+
+
+async def test_a_caller_behind_a_proxy_cannot_name_a_private_server(
+    server: RunningServer, client: AsyncVisavis, livekit: LiveKitServer, agent: Agent
+) -> None:
+    """A program on this machine can: that is what all other tests here do."""
+    avatar = (await client.avatars.public())[0].id
+    room = {"platform": "livekit", "url": livekit.url, "token": livekit.token(agent.room_name, "avatar")}
+    headers = {"x-api-key": server.api_key, "x-forwarded-for": "203.0.113.7"}
+    async with httpx.AsyncClient(base_url=server.base_url, headers=headers) as caller:
+        answer = await caller.post("/v1/sessions", json={"avatar": avatar, "room": room})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "ROOM_URL_REFUSED")
+
+
+async def test_a_server_that_takes_media_over_tcp_alone_is_refused_by_name(
+    client: AsyncVisavis, livekit: LiveKitServer, tmp_path: Path
+) -> None:
+    avatar = (await client.avatars.public())[0].id
+    with running(tmp_path, udp=False) as over_tcp:
+        room = {"platform": "livekit", "url": over_tcp.url, "token": over_tcp.token("room", "avatar", kind="agent")}
+        with pytest.raises(ServerFault) as refused:
+            await client.sessions.create(avatar=avatar, room=room)
+    assert refused.value.code == "ROOM_UNREACHABLE" and "ICE over TCP alone" in str(refused.value)
 
 
 async def test_strangers_neither_speak_nor_interrupt(

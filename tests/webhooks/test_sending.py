@@ -18,6 +18,7 @@ from standardwebhooks import Webhook
 
 from tests.webhooks.receiver import Received, Receiver, receiving
 from visavis.accounts.service import Accounts
+from visavis.outbound.reach import allowed_by
 from visavis.store.database import Database
 from visavis.store.deliveries import DeliveryStore
 from visavis.store.models import webhooks
@@ -25,7 +26,7 @@ from visavis.store.news import News, NewsType
 from visavis.store.records import KeyRecord
 from visavis.store.webhooks import WebhookStore
 from visavis.webhooks.dispatcher import Dispatcher
-from visavis.webhooks.post import Poster, allowed_by
+from visavis.webhooks.post import Poster
 from visavis.webhooks.schedule import TRIED_FOR_MS, next_attempt_ms
 from visavis.webhooks.secrets import SecretSeal
 from visavis.webhooks.service import Webhooks

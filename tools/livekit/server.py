@@ -88,14 +88,15 @@ def _free_port(kind: socket.SocketKind) -> int:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[LiveKitServer]:
-    """Run a server on free ports of loopback."""
+def running(folder: Path, *, udp: bool = True) -> Iterator[LiveKitServer]:
+    """Run a server on free ports of loopback. `udp`: whether it takes media by UDP, or by ICE over TCP alone."""
     port, tcp_port = _free_port(socket.SOCK_STREAM), _free_port(socket.SOCK_STREAM)
     udp_port = _free_port(socket.SOCK_DGRAM)
     config = folder / "livekit.yaml"
     config.write_text(
         f"port: {port}\nbind_addresses: ['127.0.0.1']\nkeys:\n  {KEY}: {SECRET}\n"
         f"rtc:\n  node_ip: 127.0.0.1\n  use_external_ip: false\n  tcp_port: {tcp_port}\n  udp_port: {udp_port}\n"
+        f"  force_tcp: {'false' if udp else 'true'}\n"
         "  enable_loopback_candidate: true\nlogging:\n  level: info\n"
     )
     processes: list[subprocess.Popen[bytes]] = []

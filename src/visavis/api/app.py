@@ -150,9 +150,11 @@ def create_app(
     fleet: Fleet | None = None,
     prepare: Prepare = prepare_with_engine,
     portraits: Sequence[LibraryPortrait] = PORTRAITS,
+    *,
+    listens_to_loopback: bool = False,
 ) -> FastAPI:
     """Return the application. Its lifespan opens the database, the fleet (a local one unless given) and the library,
-    and closes what it opened.
+    and closes what it opened. `listens_to_loopback`: whether other machines cannot connect.
 
     `app.state.services` holds the services while it runs.
     """
@@ -160,7 +162,9 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            app.state.services = await _open(settings, fleet, prepare, portraits, stack)
+            app.state.services = await _open(
+                settings, fleet, prepare, portraits, stack, listens_to_loopback=listens_to_loopback
+            )
             services = app.state.services
             offered = FEATURES if settings.voice_url else FEATURES - {"text"}
             app.include_router(channel_router(services.live, services.conversations, offered=offered))
@@ -196,6 +200,8 @@ async def _open(
     prepare: Prepare,
     portraits: Sequence[LibraryPortrait],
     stack: AsyncExitStack,
+    *,
+    listens_to_loopback: bool,
 ) -> Services:
     secret = load_secret(settings)
     identity = next_identity(settings.data_dir)
@@ -327,6 +333,7 @@ async def _open(
         vitals=vitals,
         webhooks=sending.webhooks,
         dispatcher=sending.dispatcher,
+        listens_to_loopback=listens_to_loopback,
         readiness=readiness,
     )
     async with database.alone("library"):  # servers that start at once share one library

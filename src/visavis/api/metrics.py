@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import asdict
-from ipaddress import IPv6Address, ip_address
 
 from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -13,12 +12,11 @@ from starlette.responses import JSONResponse, Response
 from visavis.api import presenters
 from visavis.api.described import sessions as described
 from visavis.api.services import Caller, Services, ServicesDep
+from visavis.api.this_machine import comes_from_this_machine
 from visavis.errors import AccessDenied, Unauthorized
 from visavis.telemetry.metrics import State
 
 router = APIRouter(tags=["metrics"])
-
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
 @router.get("/v1/sessions/{session_id}/metrics", **described.METRICS)
@@ -45,19 +43,10 @@ def _check_reader(request: Request, services: Services) -> None:
         expected = token.get_secret_value().encode()
         if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), expected):
             raise Unauthorized("The token of the metrics is required", suggestion="Send Authorization: Bearer <token>")
-    elif not _is_loopback(request) or any(name in request.headers for name in _FORWARDED):
+    elif not comes_from_this_machine(request):
         raise AccessDenied(
             "Only this machine may read the metrics", suggestion="Set VISAVIS_METRICS_TOKEN to read them from others"
         )
-
-
-def _is_loopback(request: Request) -> bool:
-    try:
-        address = ip_address(request.client.host if request.client else "")
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return (mapped or address).is_loopback
 
 
 def _state(services: Services) -> State:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from visavis.errors import InvalidRequest, InvalidRoomPlatform, RoomPlatformUnavailable
@@ -14,9 +15,11 @@ _VENDORS = {"livekit": "LiveKit", "daily": "Daily"}
 _LIVEKIT_SCHEMES = ("ws", "wss", "http", "https")
 
 
-def read_room(given: object, *, has_daily: bool) -> RoomSpec | Proxy | None:
+def read_room(
+    given: object, *, has_daily: bool, networks_for: Callable[[str], tuple[str, ...]]
+) -> RoomSpec | Proxy | None:
     """Return the room of another server, `PROXY` for one to be made there; None for one of this server. `has_daily`:
-    whether this server can join Daily rooms.
+    whether this server can join Daily rooms. `networks_for`: where a LiveKit server of this address may stand.
 
     Raises `InvalidRoomPlatform`, `RoomPlatformUnavailable`, and `InvalidRequest` for a wrong address or token.
     """
@@ -41,7 +44,9 @@ def read_room(given: object, *, has_daily: bool) -> RoomSpec | Proxy | None:
     if not isinstance(token, str) or not token or len(token) > MAX_TOKEN_CHARS or not token.isascii():
         raise InvalidRequest(f"room.token must be a token of the {_VENDORS[platform]} room")
     assert isinstance(url, str)
-    return LiveKitRoomSpec(url=url, token=token) if platform == "livekit" else DailyRoomSpec(url=url, token=token)
+    if platform == "daily":
+        return DailyRoomSpec(url=url, token=token)
+    return LiveKitRoomSpec(url=url, token=token, networks=networks_for(url))
 
 
 def _is_daily_room(url: str) -> bool:
@@ -58,6 +63,7 @@ def _is_server(url: str, schemes: tuple[str, ...]) -> bool:
         return False
     try:
         parts = urlsplit(url)
-        return parts.scheme in schemes and bool(parts.hostname) and "@" not in parts.netloc
+        has_port = parts.port is None or 0 < parts.port < 65536  # parts.port raises ValueError for no number
+        return parts.scheme in schemes and bool(parts.hostname) and has_port and "@" not in parts.netloc
     except ValueError:
         return False

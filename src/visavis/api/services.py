@@ -78,6 +78,7 @@ class Services:
     vitals: Vitals
     webhooks: Webhooks
     dispatcher: Dispatcher
+    listens_to_loopback: bool  # and to no other addresses
     readiness: Readiness = field(default_factory=Readiness)
 
 

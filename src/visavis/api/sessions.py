@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import anyio
@@ -18,6 +19,7 @@ from visavis.api.cursors import cursor_after, read_cursor
 from visavis.api.described import sessions as described
 from visavis.api.described.parts import Undescribed
 from visavis.api.face import avatar_of_text
+from visavis.api.livekit_networks import networks_for
 from visavis.api.own_rooms import read_room
 from visavis.api.services import AddressesDep, Caller, Services, ServicesDep
 from visavis.api.shown_sessions import reply_with, shown_session
@@ -107,7 +109,8 @@ async def _create_own(
 ) -> JSONResponse:
     # Stages on other machines know themselves whether they can join Daily rooms.
     has_daily = bool(services.settings.stage_addresses) or daily_is_installed()
-    room = read_room(body.get("room"), has_daily=has_daily)
+    networks = partial(networks_for, request, services.settings, listens_to_loopback=services.listens_to_loopback)
+    room = read_room(body.get("room"), has_daily=has_daily, networks_for=networks)
     ratio = body.get("aspect_ratio", "4:3")
     if not isinstance(ratio, str) or ratio not in _RATIOS:
         raise InvalidAspectRatio("Invalid aspect_ratio", suggestion="Use 4:3, 3:4 or 1:1")

@@ -12,7 +12,8 @@ import anyio
 
 from visavis.avatars.http_answer import AnswerReader, HttpAnswer, refused
 from visavis.outbound.public_addresses import Address
-from visavis.outbound.targets import Connector, Resolve, Target, addresses_of, is_foreign, resolve
+from visavis.outbound.reach import IsAllowed, is_foreign
+from visavis.outbound.targets import Connector, Resolve, Target, addresses_of, resolve
 from visavis.outbound.targets import read_target as read_any_target
 
 FetchImage = Callable[[str], Awaitable[bytes]]
@@ -43,7 +44,7 @@ class ImageFetcher:
         own_url: str | None = None,
         timeout_s: float = TIMEOUT_S,
         resolve: Resolve = resolve,
-        is_allowed: Callable[[Address], bool] = is_foreign,
+        is_allowed: IsAllowed = is_foreign,
         certificates: str | None = None,
     ) -> None:
         self._max_bytes, self._timeout_s = max_bytes, timeout_s

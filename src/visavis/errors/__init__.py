@@ -12,7 +12,8 @@
     │   ├── InvalidRoomPlatform         400  INVALID_ROOM_PLATFORM
     │   ├── RoomPlatformUnavailable     400  ROOM_PLATFORM_UNAVAILABLE
     │   ├── RoomRefused                 400  ROOM_REFUSED
-    │   │   └── RoomEncrypted           400  ROOM_ENCRYPTED
+    │   │   ├── RoomEncrypted           400  ROOM_ENCRYPTED
+    │   │   └── RoomUrlRefused          400  ROOM_URL_REFUSED
     │   ├── OfferRefused                400  OFFER_REFUSED
     │   ├── CandidatesRefused           400  CANDIDATES_REFUSED
     │   ├── InvalidOutput               400  INVALID_OUTPUT
@@ -171,6 +172,7 @@ from visavis.errors.requests import (
     RoomPlatformUnavailable as RoomPlatformUnavailable,
     RoomEncrypted as RoomEncrypted,
     RoomRefused as RoomRefused,
+    RoomUrlRefused as RoomUrlRefused,
     OfferRefused as OfferRefused,
     CandidatesRefused as CandidatesRefused,
     InvalidOutput as InvalidOutput,

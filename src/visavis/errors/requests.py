@@ -61,6 +61,13 @@ class RoomEncrypted(RoomRefused, code="ROOM_ENCRYPTED"):
     suggestion = "The avatar has no key for it: use a room without encryption"
 
 
+class RoomUrlRefused(RoomRefused, code="ROOM_URL_REFUSED"):
+    """`room.url`, or what its server names for media, is neither public nor in a network that the operator allows."""
+
+    message = "room.url is not on the public internet"
+    suggestion = "Have the operator allow its network in VISAVIS_LIVEKIT_NETWORKS"
+
+
 class OfferRefused(InvalidRequest, code="OFFER_REFUSED"):
     """A viewer's SDP offer cannot be answered."""
 

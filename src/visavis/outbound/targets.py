@@ -11,7 +11,6 @@ import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import IPv6Address, ip_address
 
 import anyio
 import certifi
@@ -19,13 +18,13 @@ from anyio.abc import ByteStream
 from anyio.to_thread import run_sync
 from pydantic_core import Url, ValidationError
 
-from visavis.outbound.public_addresses import Address, is_public
+from visavis.outbound.public_addresses import Address
+from visavis.outbound.reach import addresses_among
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 MAX_URL_CHARS = 8192  # signed addresses have about 2,000
 CONNECT_TIMEOUT_S = 4.0  # for each address of a host that has several
-DISCARD_PORT = 9  # any port would do: nothing is sent to it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,28 +68,10 @@ async def resolve(host: str, port: int) -> list[str]:
     return [str(sockaddr[0]) for *_, sockaddr in found]
 
 
-def is_own(address: Address) -> bool:
-    """Whether the address is one of this machine's. The kernel's table of routes knows: what this machine sends to an
-    address of its own has the same address as its source. Nothing is sent.
-    """
-    family = socket.AF_INET6 if isinstance(address, IPv6Address) else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((str(address), DISCARD_PORT))
-            return ip_address(probe.getsockname()[0]) == address
-    except OSError:  # no route to it
-        return False
-
-
-def is_foreign(address: Address) -> bool:
-    """Whether the address belongs to the public internet and not to this machine."""
-    return is_public(address) and not is_own(address)
-
-
 async def addresses_of(host: str, port: int, resolve: Resolve = resolve) -> list[Address]:
     """Return the addresses of a host; none if they cannot be found."""
     try:
-        return [ip_address(text.partition("%")[0]) for text in await resolve(host, port)]
+        return addresses_among(await resolve(host, port))
     except (OSError, UnicodeError, ValueError):
         return []
 

@@ -9,7 +9,7 @@ from typing import Literal
 from visavis.errors import RoomPlatformUnavailable
 from visavis.proxy_rooms.kept_rooms import KeptRooms, RoomStatuses
 from visavis.proxy_rooms.livekit import LiveKitServer
-from visavis.rooms.spec import LiveKitRoomSpec
+from visavis.rooms.spec import ANYWHERE, LiveKitRoomSpec
 
 AVATAR, CALLER = "avatar", "caller"  # the identities in a proxy room
 AVATAR_TOKEN_LASTS_S = (
@@ -46,7 +46,7 @@ class ProxyRooms:
         token = server.token(
             room_name, AVATAR, name=avatar_name, kind="agent", on_behalf=CALLER, lasts_s=AVATAR_TOKEN_LASTS_S
         )
-        return LiveKitRoomSpec(url=server.url, token=token, ends_by_silence=True)
+        return LiveKitRoomSpec(url=server.url, token=token, ends_by_silence=True, networks=ANYWHERE)
 
     def door(self, room_name: str) -> ProxyRoom:
         """Return a new way in for the caller. Raises `RoomPlatformUnavailable`."""

@@ -7,14 +7,24 @@ from typing import Literal
 
 import msgspec
 
+ANYWHERE = ("0.0.0.0/0", "::/0")  # the networks of a room whose server the operator has named
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IceServer:
-    """A STUN or TURN server: `url` is stun:, turn: or turns:, as in RTCIceServer."""
+    """A STUN or TURN server: `url` is stun:, turn: or turns:, as in RTCIceServer. `tls_name`: the name that the
+    certificate of a turns: server has to have, where `url` has an address instead of the name.
+    """
 
     url: str
     username: str | None = None
     credential: str | None = None
+    tls_name: str | None = None
+
+
+def tls_name(servers: tuple[IceServer, ...]) -> str | None:
+    """Return the `tls_name` of the TURN server among these that a connection uses: the first one."""
+    return next((server.tls_name for server in servers if server.url.startswith("turn")), None)
 
 
 class EmbeddedRoomSpec(msgspec.Struct, frozen=True, kw_only=True, tag="embedded", tag_field="kind"):
@@ -30,11 +40,13 @@ class LiveKitRoomSpec(msgspec.Struct, frozen=True, kw_only=True, tag="livekit", 
     """A room of a LiveKit server, which the avatar joins with a token.
 
     `url`: ws, wss, http or https. `ends_by_silence`: whether a pause of its agent ends a segment of speech.
+    `networks`: to which the avatar may connect for this room, beside the public internet.
     """
 
     url: str
     token: str
     ends_by_silence: bool = False
+    networks: tuple[str, ...] = ()
 
 
 class DailyRoomSpec(msgspec.Struct, frozen=True, kw_only=True, tag="daily", tag_field="kind"):

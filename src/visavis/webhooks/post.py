@@ -5,16 +5,16 @@ only the head is read.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from ipaddress import ip_network
 
 import anyio
 import h11
 
 from visavis.outbound.public_addresses import Address
-from visavis.outbound.targets import Connector, Resolve, Target, addresses_of, is_foreign, read_target, resolve
+from visavis.outbound.reach import IsAllowed, is_foreign
+from visavis.outbound.targets import Connector, Resolve, Target, addresses_of, read_target, resolve
 
 HEAD_BYTES = 16_384
 READ_BYTES = 4096
@@ -30,17 +30,11 @@ class Outcome:
     retry_after_ms: int = 0
 
 
-def allowed_by(networks: tuple[str, ...]) -> Callable[[Address], bool]:
-    """Return whether events may be sent to an address: a public one, or one of these networks."""
-    parsed = [ip_network(network, strict=False) for network in networks]
-    return lambda address: any(address in network for network in parsed) or is_foreign(address)
-
-
 class Poster:
     def __init__(
         self,
         *,
-        is_allowed: Callable[[Address], bool] = is_foreign,
+        is_allowed: IsAllowed = is_foreign,
         timeout_s: float = 15.0,
         resolve: Resolve = resolve,
         certificates: str | None = None,

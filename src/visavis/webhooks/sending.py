@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from visavis.outbound.reach import allowed_by
 from visavis.settings import Settings
 from visavis.store.database import Database
 from visavis.store.deliveries import DeliveryStore
 from visavis.store.webhooks import WebhookStore
 from visavis.webhooks.dispatcher import Dispatcher
 from visavis.webhooks.feed import Feed
-from visavis.webhooks.post import Poster, allowed_by
+from visavis.webhooks.post import Poster
 from visavis.webhooks.secrets import SecretSeal
 from visavis.webhooks.service import Webhooks
 

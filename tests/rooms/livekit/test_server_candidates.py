@@ -7,6 +7,7 @@ import json
 import pytest
 from livekit.protocol import models, rtc
 
+from visavis.outbound.reach import allowed_by
 from visavis.rooms.livekit.participant import Participant
 from visavis.rooms.port import MediaKind
 from visavis.rooms.webrtc.data_peer import MAX_CANDIDATES
@@ -40,7 +41,14 @@ class Events:
 
 async def test_before_the_answer_only_some_candidates_are_kept() -> None:
     events = Events()
-    participant = Participant(events, SendPath(events), size_px=(64, 64), wall_clock_at_start_ns=0, ice_servers=())
+    participant = Participant(
+        events,
+        SendPath(events),
+        size_px=(64, 64),
+        wall_clock_at_start_ns=0,
+        ice_servers=(),
+        is_allowed=allowed_by(["192.0.2.0/24"]),
+    )
     for candidate in CANDIDATES:
         told = json.dumps({"candidate": f"candidate:{candidate}", "sdpMid": "0"})
         await participant._take(rtc.SignalResponse(trickle=rtc.TrickleRequest(candidateInit=told)))

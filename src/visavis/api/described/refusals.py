@@ -62,6 +62,7 @@ from visavis.errors import (
     RoomPlatformUnavailable,
     RoomRefused,
     RoomUnreachable,
+    RoomUrlRefused,
     ServerStopping,
     SessionEnded,
     SessionNotStarted,
@@ -110,6 +111,10 @@ _TEXTS: dict[Kind, tuple[str, str | None]] = {  # of the classes that bring no m
     RoomEncrypted: (
         "The room is end-to-end encrypted",
         "The avatar has no key for it: use a room without encryption",
+    ),
+    RoomUrlRefused: (
+        "room.url is not on the public internet",
+        "Have the operator allow its network in VISAVIS_LIVEKIT_NETWORKS",
     ),
     RoomRefused: ("The LiveKit server does not admit the token: invalid token", None),
     OfferRefused: ("The body is not an SDP offer", None),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import uuid
 from typing import Protocol
@@ -11,6 +12,8 @@ import structlog
 from livekit.protocol import models, rtc
 
 from visavis.errors import RoomEncrypted, RoomUnreachable
+from visavis.outbound.reach import IsAllowed
+from visavis.rooms.livekit.server_addresses import ServerAddresses, checked_servers
 from visavis.rooms.livekit.signalling import Signalling
 from visavis.rooms.port import MediaKind
 from visavis.rooms.spec import IceServer, RoomEnd
@@ -19,6 +22,7 @@ from visavis.rooms.webrtc.publishing_peer import PublishingPeer
 from visavis.rooms.webrtc.send_path import SendPath
 
 CONNECTED_WITHIN_S = 10.0
+NAMED_WITHIN_S = 2.0  # after the answer: all addresses of the server
 LEAVE_WITHIN_S = 1.0
 BIT_RATE = 1_390_000  # what is declared for the one layer
 
@@ -52,7 +56,9 @@ class ParticipantEvents(Protocol):
 
 
 class Participant:
-    """Call `join`, then `wait_over`. Whoever has made it closes it. `size_px`: width and height of the pictures."""
+    """Call `join`, then `wait_over`. Whoever has made it closes it. `size_px`: width and height of the pictures.
+    `is_allowed`: to which addresses anything may be sent.
+    """
 
     def __init__(
         self,
@@ -62,8 +68,10 @@ class Participant:
         size_px: tuple[int, int],
         wall_clock_at_start_ns: int,
         ice_servers: tuple[IceServer, ...],
+        is_allowed: IsAllowed,
     ) -> None:
         self._events, self._path, self._size_px = events, path, size_px
+        self._is_allowed, self._addresses = is_allowed, ServerAddresses(is_allowed)
         self._wall_clock_at_start_ns, self._ice_servers = wall_clock_at_start_ns, ice_servers
         self._signalling: Signalling | None = None
         self.publisher: PublishingPeer | None = None
@@ -79,26 +87,39 @@ class Participant:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def join(self, url: str, token: str) -> rtc.JoinResponse:
-        """Join, publish both tracks, and wait until media reach the server. Raises `RoomRefused`, `RoomUnreachable`."""
-        self._signalling = await Signalling.open(url, token)
+        """Join, publish both tracks, and wait until media reach the server. Raises `RoomRefused`, `RoomUrlRefused`,
+        `RoomUnreachable`.
+        """
+        self._signalling = await Signalling.open(url, token, is_allowed=self._is_allowed)
         joined = await self._signalling.join()
         if any(track.encryption for other in joined.other_participants for track in other.tracks):
             raise RoomEncrypted
-        self._ice_servers = (*self._ice_servers, *_ice_servers(joined))
+        self._ice_servers = (*await checked_servers(joined.ice_servers, self._is_allowed), *self._ice_servers)
         self._tasks.append(asyncio.create_task(self._read(self._signalling)))
         self._tasks.append(asyncio.create_task(self._signalling.keep_alive()))
         try:
             async with asyncio.timeout(CONNECTED_WITHIN_S):
                 await self._publish()
-                await self._connected_or_over.wait()
+                await self._wait_connected()
         except TimeoutError:
             raise RoomUnreachable(
                 "The LiveKit server answers, but no media reach it within 10 s",
-                suggestion="Open its UDP ports to this machine, or give it a TURN server",
+                suggestion="Open its UDP ports to this machine, or give it a TURN server, over TCP or TLS where UDP is "
+                "blocked; ICE over TCP is not enough",
             ) from None
         if not (self._sends and self._sends_data and self._receives):
             raise RoomUnreachable("The LiveKit server has ended the connection before media reached it")
         return joined
+
+    async def _wait_connected(self) -> None:
+        """Raises what keeps media from the server, if it is known: it names its addresses right after its answer."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(NAMED_WITHIN_S):
+                await self._connected_or_over.wait()
+                return
+        if (problem := self._addresses.problem()) is not None:
+            raise problem
+        await self._connected_or_over.wait()
 
     async def wait_over(self) -> RoomEnd | None:
         """Wait until the participant is out of the room. Return why; None if it may join again."""
@@ -208,13 +229,13 @@ class Participant:
                     published.set_result(None)
             case "answer":
                 if self._answer is not None and not self._answer.done():
-                    self._answer.set_result(message.answer.sdp)
+                    self._answer.set_result(self._addresses.without_others(message.answer.sdp))
             case "offer":
                 if self._subscriber is None:
                     self._subscriber = DataPeer(
                         self._events.data_arrived, opened=self._data_opened, ice_servers=self._ice_servers
                     )
-                sdp = await self._subscriber.answer(message.offer.sdp)
+                sdp = await self._subscriber.answer(self._addresses.without_others(message.offer.sdp))
                 answer = rtc.SessionDescription(type="answer", sdp=sdp, id=message.offer.id)
                 await self._send(rtc.SignalRequest(answer=answer))
             case "trickle":
@@ -234,7 +255,7 @@ class Participant:
         except (ValueError, KeyError, TypeError):
             return
         candidate = line.removeprefix("candidate:")
-        if not candidate:
+        if not candidate or not self._addresses.takes(candidate):
             return
         if trickle.target == rtc.SignalTarget.SUBSCRIBER:
             if self._subscriber is not None:
@@ -254,11 +275,3 @@ class Participant:
         if not self._over.done():
             self._over.set_result(end)
             self._connected_or_over.set()
-
-
-def _ice_servers(joined: rtc.JoinResponse) -> tuple[IceServer, ...]:
-    return tuple(
-        IceServer(url=url, username=server.username or None, credential=server.credential or None)
-        for server in joined.ice_servers
-        for url in server.urls
-    )

@@ -14,6 +14,7 @@ import structlog
 from livekit.protocol import models
 
 from visavis.errors import RoomEncrypted, RoomRefused, VisavisError
+from visavis.outbound.reach import allowed_by
 from visavis.rooms.bit_rate import ViewerBitRate
 from visavis.rooms.keyframe_requests import KeyframeRequests
 from visavis.rooms.livekit import packets
@@ -103,7 +104,9 @@ class LiveKitRoom:
         wall_clock_at_start_ns: int,
         ice_servers: tuple[IceServer, ...],
     ) -> LiveKitRoom:
-        """Join a room and publish. Raises `RoomRefused` and `RoomUnreachable`; then nothing is left open."""
+        """Join a room and publish. Raises `RoomRefused`, `RoomUrlRefused` and `RoomUnreachable`; then nothing is left
+        open.
+        """
         opening = _Opening(size_px=size_px, wall_clock_at_start_ns=wall_clock_at_start_ns, ice_servers=ice_servers)
         room = cls(spec, events, opening)
         participant = await room._join()
@@ -311,6 +314,7 @@ class LiveKitRoom:
             size_px=self._opening.size_px,
             wall_clock_at_start_ns=self._opening.wall_clock_at_start_ns,
             ice_servers=self._opening.ice_servers,
+            is_allowed=allowed_by(self._spec.networks),
         )
         self._early = []
         try:

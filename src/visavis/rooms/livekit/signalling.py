@@ -12,8 +12,11 @@ from google.protobuf.message import DecodeError
 from livekit.protocol import rtc
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.uri import parse_uri
 
-from visavis.errors import RoomRefused, RoomUnreachable
+from visavis.errors import RoomRefused, RoomUnreachable, RoomUrlRefused
+from visavis.outbound.checked_sockets import NotAllowed, connect_allowed
+from visavis.outbound.reach import IsAllowed
 
 PROTOCOL = 16
 OPEN_WITHIN_S = 10.0
@@ -36,13 +39,24 @@ class Signalling:
         self._socket = socket
 
     @classmethod
-    async def open(cls, url: str, token: str) -> Signalling:
-        """Connect. Raises `RoomUnreachable`, and `RoomRefused` if the server does not admit the token."""
+    async def open(cls, url: str, token: str, *, is_allowed: IsAllowed) -> Signalling:
+        """Connect, to an allowed address alone. A redirect is not followed.
+
+        Raises `RoomUnreachable`, `RoomRefused` if the server does not admit the token, and `RoomUrlRefused`.
+        """
+        address = address_of(url, token)
         try:
             async with asyncio.timeout(OPEN_WITHIN_S):
+                server = parse_uri(address)
                 socket = await connect(
-                    address_of(url, token), max_size=MAX_MESSAGE_BYTES, compression=None, ping_interval=None
+                    address,
+                    sock=await connect_allowed(server.host, server.port, is_allowed),
+                    max_size=MAX_MESSAGE_BYTES,
+                    compression=None,
+                    ping_interval=None,
                 )
+        except NotAllowed:
+            raise RoomUrlRefused from None
         except InvalidStatus as error:
             status, body = error.response.status_code, bytes(error.response.body or b"")
             said = body[:200].decode(errors="replace").strip()
@@ -53,6 +67,8 @@ class Signalling:
             raise RoomUnreachable(f"The LiveKit server answered {status}: {said}") from None
         except (OSError, InvalidHandshake, InvalidURI, TimeoutError) as error:
             raise RoomUnreachable(f"The LiveKit server cannot be reached: {error or 'it does not answer'}") from None
+        except ValueError:  # of a redirect
+            raise RoomUnreachable("The LiveKit server answers with a redirect, which is not followed") from None
         return cls(socket)
 
     async def join(self) -> rtc.JoinResponse:

@@ -17,7 +17,7 @@ from aiortc import (
 )
 from aiortc.sdp import candidate_from_sdp
 
-from visavis.rooms.spec import IceServer
+from visavis.rooms.spec import IceServer, tls_name
 from visavis.rooms.webrtc import private_names
 from visavis.rooms.webrtc.dtls_settings import apply_dtls_settings
 from visavis.rooms.webrtc.ice_settings import apply_ice_settings
@@ -48,6 +48,7 @@ class DataPeer:
         self._connection = RTCPeerConnection(
             RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         )
+        self._tls_name = tls_name(ice_servers)
         self._candidates = 0  # that the other server has named
 
         @self._connection.on("datachannel")
@@ -60,7 +61,9 @@ class DataPeer:
         """Return the SDP answer to an offer, with all candidates. Later offers change the same connection."""
         await self._connection.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="offer"))
         if self._connection.sctp is not None:
-            private_names.open_own_sockets(self._connection.sctp.transport.transport)
+            ice = self._connection.sctp.transport.transport
+            private_names.open_own_sockets(ice)
+            private_names.name_turn_server(ice, self._tls_name)
         await self._connection.setLocalDescription(await self._connection.createAnswer())
         return self._connection.localDescription.sdp
 

@@ -11,6 +11,7 @@ import functools
 import math
 import random
 import socket
+import ssl
 import struct
 import time
 import weakref
@@ -57,6 +58,7 @@ class PrivateName:
 PRIVATE_NAMES = (
     PrivateName(owner="aiortc.RTCRtpSender", name="_track_id", purpose="tracks that another server has to recognise"),
     PrivateName(owner="aioice.ice.Connection", name="query_consent", purpose="when a peer is gone"),
+    PrivateName(owner="aioice.ice.Connection", name="turn_ssl", purpose="the name of a TURN server"),
     PrivateName(owner="aioice.ice.Connection", name="_query_consent_task", purpose="when a peer is gone"),
     PrivateName(owner="aioice.ice.Connection", name="_nominated", purpose="when a peer is gone"),
     PrivateName(owner="aioice.ice.Connection", name="build_request", purpose="when a peer is gone"),
@@ -478,6 +480,33 @@ async def _ask_stun_server(connection: aioice.ice.Connection, *, timeout_s: floa
         log.debug("stun_server_silent", error=repr(error))
         return []
     return [candidate]
+
+
+class _TlsAs(ssl.SSLContext):
+    """A client's TLS that asks for the certificate of `name`, whatever address it is connected to."""
+
+    name = ""
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        return super().wrap_bio(incoming, outgoing, server_side, self.name, session)
+
+
+def name_turn_server(transport: RTCIceTransport, name: str | None) -> None:
+    """Tell a connection the name of its TURN server, which it knows by an address: for TLS. Called before its
+    candidates are gathered. None: the address is the name.
+    """
+    if transport._connection.turn_ssl and name is not None:
+        context = _TlsAs(ssl.PROTOCOL_TLS_CLIENT)
+        context.name = name
+        context.load_default_certs()
+        transport._connection.turn_ssl = context  # type: ignore[assignment]  # what asyncio takes, too
 
 
 def lengthen_user_names(chars: int) -> None:
