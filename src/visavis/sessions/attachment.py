@@ -56,6 +56,9 @@ class AttachableSession(Protocol):
     @property
     def ending(self) -> bool: ...
 
+    @property
+    def end_reason(self) -> str | None: ...
+
     async def update(self, change: OutputChange) -> Output:
         """Like `channel.port.AttachedSession.update`."""
         ...
