@@ -6,7 +6,7 @@ BOT ?= livekit
 UV := .uv/bin/uv
 
 .PHONY: help demo livekit-demo setup test lint web web-check bench eval-lips eval-face attacks faults fuzz networks
-.PHONY: conformance pipecat wheels wheels-check container-check service-check clean
+.PHONY: conformance pipecat wheels wheelhouse wheels-check container-check service-check clean
 
 help:
 	@echo "make demo                      start the server and its playground"
@@ -22,6 +22,8 @@ help:
 	@echo "make networks                  measure the room page behind bad networks, and its start"
 	@echo "make pipecat                   run bots of a real pipecat-ai with an avatar: minutes"
 	@echo "make wheels                    build the sdist and a wheel for each platform into dist/"
+	@echo "make wheelhouse                put it and all that it needs into a folder, to install it without a network;"
+	@echo "                               MACHINE=aarch64 PYTHON=3.13 EXTRAS=postgresql: for another machine"
 	@echo "make wheels-check              install the wheel by pip alone in bare Debians, and run its demo: minutes"
 	@echo "make container-check           build the container without a daemon, and run it: minutes"
 	@echo "make service-check             run the systemd unit under a systemd of its own: minutes"
@@ -82,6 +84,9 @@ pipecat: setup
 
 wheels: setup
 	@scripts/wheels
+
+wheelhouse: wheels
+	@scripts/wheelhouse "$(MACHINE)" "$(PYTHON)" "$(EXTRAS)"
 
 # The wheel in bare Debians, as their users install it: minutes. Needs root.
 wheels-check: wheels
