@@ -6,7 +6,8 @@ BOT ?= livekit
 UV := .uv/bin/uv
 
 .PHONY: help demo livekit-demo setup test lint web web-check bench eval-lips eval-face attacks faults fuzz networks
-.PHONY: conformance pipecat wheels wheelhouse wheels-check container-check service-check clean
+.PHONY: conformance pipecat wheels wheelhouse wheels-check
+.PHONY: container-check compose-check service-check clean
 
 help:
 	@echo "make demo                      start the server and its playground"
@@ -26,6 +27,7 @@ help:
 	@echo "                               MACHINE=aarch64 PYTHON=3.13 EXTRAS=postgresql: for another machine"
 	@echo "make wheels-check              install the wheel by pip alone in bare Debians, and run its demo: minutes"
 	@echo "make container-check           build the container without a daemon, and run it: minutes"
+	@echo "make compose-check             start the Compose file by podman, with a viewer in another network: minutes"
 	@echo "make service-check             run the systemd unit under a systemd of its own: minutes"
 	@echo "make eval-lips                 measure the lips with the voices and recordings of this machine"
 	@echo "make eval-face                 measure the faces of the public avatars on rendered frames"
@@ -95,6 +97,10 @@ wheels-check: wheels
 # The image of deploy/Containerfile, built by buildah and run by podman: minutes. Needs root.
 container-check: wheels
 	@scripts/check-container
+
+# deploy/compose.yaml, started by podman with the image of container-check. Needs root.
+compose-check: container-check
+	@scripts/check-compose
 
 # The unit of examples/production under a real systemd: minutes. Needs root.
 service-check: wheels
