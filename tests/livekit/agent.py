@@ -47,6 +47,7 @@ class Agent:
         self.active: set[str] = set()
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._seeing: asyncio.Task[None] | None = None  # the one of the present picture
 
     async def join(
         self, token: str | None = None, encryption: rtc.E2EEOptions | None = None, *, watches: bool = True
@@ -93,6 +94,15 @@ class Agent:
         return await self.room.local_participant.perform_rpc(
             destination_identity=self.served_by, method=method, payload=payload
         )
+
+    async def stop_seeing(self, picture: rtc.RemoteTrackPublication) -> None:
+        """Have the server send a track no more; returns when it does not."""
+        stopped = asyncio.Event()
+        self.room.on("track_unsubscribed", lambda *_: stopped.set())
+        picture.set_subscribed(False)
+        await stopped.wait()
+        if self._seeing is not None:
+            self._seeing.cancel()  # it may have pictures that nobody has read yet
 
     async def publish_sound(self) -> None:
         """Publish a track of silence."""
@@ -156,8 +166,10 @@ class Agent:
     def _watch(self, track: rtc.Track, _: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant) -> None:
         if participant.identity != self.served_by:
             return
-        watch = self._watch_video if track.kind == rtc.TrackKind.KIND_VIDEO else self._hear
-        self._tasks.append(asyncio.ensure_future(watch(track)))
+        is_video = track.kind == rtc.TrackKind.KIND_VIDEO
+        task = asyncio.ensure_future((self._watch_video if is_video else self._hear)(track))
+        self._tasks.append(task)
+        self._seeing = task if is_video else self._seeing
 
     async def _watch_video(self, track: rtc.Track) -> None:
         async for event in rtc.VideoStream(track):

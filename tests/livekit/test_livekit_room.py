@@ -180,6 +180,37 @@ async def test_a_caller_behind_a_proxy_cannot_name_a_private_server(
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "ROOM_URL_REFUSED")
 
 
+async def test_the_avatar_is_never_taken_for_the_user(
+    client: AsyncVisavis, livekit: LiveKitServer, agent: Agent
+) -> None:
+    """A token that names no agent: the avatar says for whom it speaks where it may, before it publishes."""
+    avatar = (await client.avatars.public())[0].id
+    room = {"platform": "livekit", "url": livekit.url}
+    with pytest.raises(Refused, match="names no agent") as refused:
+        await client.sessions.create(avatar=avatar, room=room | {"token": livekit.token(agent.room_name, "avatar")})
+    assert refused.value.code == "ROOM_REFUSED"
+    on_behalf: list[str | None] = []
+    agent.room.on("track_published", lambda _, one: on_behalf.append(one.attributes.get("lk.publish_on_behalf")))
+    token = livekit.token(agent.room_name, "avatar", "canUpdateOwnMetadata")
+    session = await client.sessions.create(avatar=avatar, room=room | {"token": token}, aspect_ratio="1:1")
+    await agent.speak(0.3)
+    await agent.wait_finished(1)
+    assert on_behalf == [agent.identity] * 2
+    await session.end()
+
+
+async def test_a_subscriber_that_was_paused_has_a_picture_at_once(session: AsyncSession, agent: Agent) -> None:
+    await agent.wait_seen(pictures=3)
+    (video,) = [one for one in agent.avatar().track_publications.values() if one.kind == rtc.TrackKind.KIND_VIDEO]
+    await agent.stop_seeing(video)
+    await asyncio.sleep(0.5)  # meanwhile the server sends nothing of it
+    loop = asyncio.get_running_loop()
+    seen, asked_s = agent.seen.pictures, loop.time()
+    video.set_subscribed(True)
+    await agent.wait_seen(pictures=seen + 1)
+    print(f"a picture {1000 * (loop.time() - asked_s):.0f} ms after the subscription")  # 500 ms on an idle machine
+
+
 async def test_a_server_that_takes_media_over_tcp_alone_is_refused_by_name(
     client: AsyncVisavis, livekit: LiveKitServer, tmp_path: Path
 ) -> None:

@@ -53,8 +53,8 @@ class LiveKitServer:
     http_url: str
     restart: Callable[[], None]
 
-    def token(self, room: str, identity: str, *, kind: str = "standard", **attributes: str) -> str:
-        """Return a token that lets a participant join a room."""
+    def token(self, room: str, identity: str, *grants: str, kind: str = "standard", **attributes: str) -> str:
+        """Return a token that lets a participant join a room. `grants`: further ones, such as canUpdateOwnMetadata."""
         claims = {
             "iss": KEY,
             "sub": identity,
@@ -62,7 +62,14 @@ class LiveKitServer:
             "exp": int(time.time()) + 3600,
             "kind": kind,
             "attributes": attributes,
-            "video": {"roomJoin": True, "room": room, "canPublish": True, "canSubscribe": True, "canPublishData": True},
+            "video": {
+                "roomJoin": True,
+                "room": room,
+                "canPublish": True,
+                "canSubscribe": True,
+                "canPublishData": True,
+                **dict.fromkeys(grants, True),
+            },
         }
         return jwt.encode(claims, SECRET, algorithm="HS256")
 

@@ -14,7 +14,7 @@ import { OwnVoice } from "./own-voice.js";
 import { type AvatarChoice, findAvatar } from "./portraits.js";
 import { isObject } from "./service/answers.js";
 import { VisavisService } from "./service/service.js";
-import type { Json } from "./service/transport.js";
+import { BrokenOff, type Json } from "./service/transport.js";
 import { AvatarStream } from "./stream.js";
 
 const READY_WITHIN_MS = 10_000;
@@ -157,8 +157,9 @@ export class AvatarSession extends AvatarSessionWithEvents {
     try {
       await this.create(scene, room, signal);
       await this.appear(scene, signal);
-    } catch (error) {
+    } catch (thrown) {
       if (this.closed.signal.aborted) return;
+      const error = thrown instanceof BrokenOff ? thrown.last : thrown;
       const where = this.id === undefined ? "has not joined the room" : "shows no picture";
       const why =
         late.aborted && !(error instanceof Refused) // a refusal says more

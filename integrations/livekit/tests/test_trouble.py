@@ -13,7 +13,7 @@ from livekit.plugins import visavis
 from livekit.plugins.visavis.own_voice import OwnVoice
 from scene import Scene, User
 from scene import voice as spoken
-from visavis_client import AsyncVisavis, Unauthorized, VisavisError
+from visavis_client import AsyncVisavis, NoCapacity, Unauthorized, VisavisError
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 
@@ -63,6 +63,29 @@ async def test_an_avatar_that_shows_nothing_in_time_is_given_up(scene: Scene) ->
     await scene.user.wait_loud("agent", 0.4)
     assert len(failures) == 1
     await avatar.aclose()
+
+
+async def test_a_server_that_has_no_place_says_so(scene: Scene) -> None:
+    """Not that it does not run: the refusal is what the agent's log and its event have."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = b'{"success": false, "error": {"message": "All places are taken", "code": "NO_CAPACITY"}}'
+        head = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 30\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+        writer.write(head % len(body) + body)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as full:
+        url = f"http://127.0.0.1:{full.sockets[0].getsockname()[1]}"
+        avatar = visavis.AvatarSession(avatar="avat_1", api_url=url, ready_within_s=0.5)
+        failures = failures_of(avatar)
+        await avatar.start(scene.session, scene.room)
+        await scene.start_session()
+        with pytest.raises(NoCapacity, match="All places are taken"):
+            await avatar.wait_ready()
+        assert len(failures) == 1
+        await avatar.aclose()
 
 
 async def test_the_agents_own_voice_begins_when_somebody_can_hear_it(scene: Scene) -> None:

@@ -30,6 +30,7 @@ from visavis_client.errors import (
     TakenOver,
     Unauthorized,
     VisavisError,
+    last_answer,
 )
 from visavis_client.events import (
     Connection,
@@ -91,5 +92,6 @@ __all__ = [
     "Utterance",
     "Visavis",
     "VisavisError",
+    "last_answer",
     "read_sound",
 ]

@@ -16,7 +16,7 @@ import httpx
 
 from visavis_client.channel import AsyncChannel
 from visavis_client.documents import Avatar, Page, Room, SessionDocument
-from visavis_client.errors import InvalidRequest, VisavisError
+from visavis_client.errors import InvalidRequest, NoCapacity, RateLimited, VisavisError
 from visavis_client.session import AsyncSession, Opening, finish_in_any_case
 from visavis_client.transport import RETRIES, TIMEOUT_S, USER_AGENT, Transport, new_idempotency_key
 
@@ -156,8 +156,9 @@ class AsyncSessions:
     ) -> AsyncSession:
         try:
             answer = await self._transport.post("/v1/sessions", body, idempotency_key=key)
-        except asyncio.CancelledError:
-            await finish_in_any_case(self._undo(body, key))
+        except asyncio.CancelledError as cancelled:
+            if not isinstance(cancelled.__cause__, (NoCapacity, RateLimited)):  # else the server has made nothing
+                await finish_in_any_case(self._undo(body, key))
             raise
         document = answer["session"]
         channel = AsyncChannel(

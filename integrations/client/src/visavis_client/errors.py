@@ -10,6 +10,16 @@ class VisavisError(Exception):
     """Base of all errors of this client."""
 
 
+def last_answer(error: BaseException) -> VisavisError | None:
+    """Return why a call was being repeated when it was broken off; None if it was not. `error`: what broke it off, such
+    as the TimeoutError of `asyncio.timeout`.
+    """
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, VisavisError):
+        seen = seen.__cause__
+    return seen
+
+
 class ServerUnreachable(VisavisError):
     """The server gave no answer: no connection, a time-out, or a connection that broke."""
 

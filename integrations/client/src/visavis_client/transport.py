@@ -20,6 +20,16 @@ LONGEST_WAIT_S = 60.0
 USER_AGENT = "visavis-client/0.1"
 
 
+class InDoubt(Exception):
+    """A call was broken off while the server worked on a repetition of it. The cause: why it was repeated."""
+
+    @classmethod
+    def after(cls, last: VisavisError) -> InDoubt:
+        doubt = cls()
+        doubt.__cause__ = last
+        return doubt
+
+
 class Transport:
     """The calls of one API key to one server. `retries`: how often a call that may succeed later is repeated."""
 
@@ -44,16 +54,24 @@ class Transport:
         return await self._repeated(lambda: self._once("POST", path, headers=headers, **options))
 
     async def _repeated(self, call: Callable[[], Awaitable[Mapping[str, Any]]]) -> Mapping[str, Any]:
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                return await call()
-            except VisavisError as error:
-                wait_s = wait_before_retry_s(error, attempt, random.random())
-                if wait_s is None or wait_s > LONGEST_WAIT_S or attempt > self._retries:
-                    raise
-            await asyncio.sleep(wait_s)
+        attempt, last, is_asking = 0, None, False
+        try:
+            while True:
+                attempt += 1
+                try:
+                    is_asking = True
+                    return await call()
+                except VisavisError as error:
+                    wait_s = wait_before_retry_s(error, attempt, random.random())
+                    if wait_s is None or wait_s > LONGEST_WAIT_S or attempt > self._retries:
+                        raise
+                    last = error
+                is_asking = False
+                await asyncio.sleep(wait_s)
+        except asyncio.CancelledError as cancelled:
+            if last is None:
+                raise
+            raise cancelled from (InDoubt.after(last) if is_asking else last)  # see `errors.last_answer`
 
     async def _once(self, method: str, path: str, **options: Any) -> Mapping[str, Any]:
         try:

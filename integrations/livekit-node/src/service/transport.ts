@@ -14,6 +14,13 @@ const RETRIES = 3;
 const LONGEST_WAIT_S = 60;
 const USER_AGENT = "visavis-livekit-agents/0.1";
 
+/** A call was broken off while it was being repeated. `last`: why it was. */
+export class BrokenOff extends Error {
+  constructor(readonly last: VisavisError) {
+    super(`broken off; before: ${last.message}`);
+  }
+}
+
 /** The calls of one API key to one server. */
 export class Transport {
   constructor(
@@ -21,7 +28,8 @@ export class Transport {
     private readonly apiKey: string,
   ) {}
 
-  /** Once `signal` is aborted, every call throws its reason. */
+  /** Once `signal` is aborted, every call throws its reason; one that was being repeated `BrokenOff` or its last
+   * refusal. */
   async get(path: string, signal?: AbortSignal): Promise<Json> {
     return this.repeated({ method: "GET" }, path, signal);
   }
@@ -38,11 +46,14 @@ export class Transport {
   }
 
   private async repeated(call: RequestInit, path: string, signal: AbortSignal | undefined): Promise<Json> {
+    let last: VisavisError | undefined;
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.once(call, path, signal);
       } catch (error) {
+        if (last !== undefined && signal?.aborted === true) throw new BrokenOff(last);
         if (!(error instanceof VisavisError) || attempt > RETRIES) throw error;
+        last = error;
         const waitS = waitBeforeRetryS(error, attempt, Math.random());
         if (waitS === undefined || waitS > LONGEST_WAIT_S) throw error;
         try {

@@ -108,6 +108,20 @@ describe("the service", () => {
     expect(asked.length).toBe(1); // and nothing is undone
   });
 
+  test("keeps the refusal if a create is broken off while it is tried again, and leaves no session", async () => {
+    const broken = new AbortController();
+    respond = (_, response) => {
+      response.setHeader("retry-after", "0");
+      if (asked.length === 1) answer(response, { error: { code: "NO_CAPACITY", message: "No machine is free" } }, 503);
+      else if (asked.length === 2) broken.abort();
+      else answer(response, { session: { session_id: "sess_1" } });
+    };
+    await expect(service.create({ avatar: "avat_1" }, broken.signal)).rejects.toMatchObject({
+      last: { code: "NO_CAPACITY" },
+    });
+    expect(asked.at(-1)!.path).toBe("POST /v1/sessions/sess_1/end");
+  });
+
   test("says so if it is no Visavis server, or not there", async () => {
     respond = (_, response) => response.end("hello");
     await expect(service.end("sess_1")).rejects.toThrow("is not a Visavis server");

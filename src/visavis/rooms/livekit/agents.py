@@ -10,6 +10,15 @@ from livekit.protocol import models
 ON_BEHALF = "lk.publish_on_behalf"  # the attribute of an avatar that names its agent
 
 
+def agent_among(people: Iterable[models.ParticipantInfo]) -> str | None:
+    """Return the identity of the first agent that is no avatar, None without one."""
+    return next((one.identity for one in people if _is_agent(one)), None)
+
+
+def _is_agent(one: models.ParticipantInfo) -> bool:
+    return one.kind == models.ParticipantInfo.Kind.AGENT and ON_BEHALF not in one.attributes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """Somebody has come or left."""
@@ -55,7 +64,7 @@ class People:
                 changes.append(Change(identity=one.identity, came=False, is_agent=one.identity == self.agent))
             elif not gone and one.identity not in self._present:
                 self._present[one.identity] = one.kind == models.ParticipantInfo.Kind.AGENT
-                if self.agent is None and self._present[one.identity] and ON_BEHALF not in one.attributes:
+                if self.agent is None and _is_agent(one):
                     self.agent = one.identity
                 changes.append(Change(identity=one.identity, came=True, is_agent=one.identity == self.agent))
         return changes

@@ -11,8 +11,9 @@ from typing import Protocol
 import structlog
 from livekit.protocol import models, rtc
 
-from visavis.errors import RoomEncrypted, RoomUnreachable
+from visavis.errors import RoomEncrypted, RoomRefused, RoomUnreachable
 from visavis.outbound.reach import IsAllowed
+from visavis.rooms.livekit.agents import ON_BEHALF, agent_among
 from visavis.rooms.livekit.server_addresses import ServerAddresses, checked_servers
 from visavis.rooms.livekit.signalling import Signalling
 from visavis.rooms.port import MediaKind
@@ -94,6 +95,7 @@ class Participant:
         joined = await self._signalling.join()
         if any(track.encryption for other in joined.other_participants for track in other.tracks):
             raise RoomEncrypted
+        await self._be_known_as_avatar(joined)
         self._ice_servers = (*await checked_servers(joined.ice_servers, self._is_allowed), *self._ice_servers)
         self._tasks.append(asyncio.create_task(self._read(self._signalling)))
         self._tasks.append(asyncio.create_task(self._signalling.keep_alive()))
@@ -110,6 +112,24 @@ class Participant:
         if not (self._sends and self._sends_data and self._receives):
             raise RoomUnreachable("The LiveKit server has ended the connection before media reached it")
         return joined
+
+    async def _be_known_as_avatar(self, joined: rtc.JoinResponse) -> None:
+        """See that no agent takes the avatar for its user: it listens to the first participant that is of no agent's
+        kind and speaks for none. Where the token says neither, and lets the avatar say so, it says it now. Raises
+        `RoomRefused`.
+        """
+        me = joined.participant
+        if me.kind == models.ParticipantInfo.Kind.AGENT or me.attributes.get(ON_BEHALF):
+            return
+        agent = agent_among(joined.other_participants)
+        if agent is None or not me.permission.can_update_metadata:
+            raise RoomRefused(
+                "The token names no agent: the room's agent would listen to the avatar",
+                suggestion=f"Give the token the kind agent, and its attribute {ON_BEHALF} the agent's identity",
+            )
+        me.attributes[ON_BEHALF] = agent
+        told = rtc.UpdateParticipantMetadata(name=me.name, metadata=me.metadata, attributes=me.attributes)
+        await self._send(rtc.SignalRequest(update_metadata=told))
 
     async def _wait_connected(self) -> None:
         """Raises what keeps media from the server, if it is known: it names its addresses right after its answer."""

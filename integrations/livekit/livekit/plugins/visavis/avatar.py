@@ -31,7 +31,7 @@ from livekit.plugins.visavis.log import logger
 from livekit.plugins.visavis.output import AvatarOutput
 from livekit.plugins.visavis.own_voice import OwnVoice
 from livekit.plugins.visavis.portraits import find_avatar
-from visavis_client import AsyncVisavis, SessionDocument, VisavisError
+from visavis_client import AsyncVisavis, Refused, SessionDocument, VisavisError, last_answer
 
 if TYPE_CHECKING:
     from livekit.plugins.visavis.portraits import AvatarChoice
@@ -175,14 +175,14 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_ready", "avatar_failed", "
             async with asyncio.timeout(self._ready_within_s):
                 await self._create(room)
                 await self._appear()
-        except TimeoutError:
+        except TimeoutError as late:
             where = "has not joined the room" if self._document is None else "shows no picture"
-            await self._fail(
-                AvatarNotReady(
-                    f"The avatar {where} after {self._ready_within_s:g} s. Check that the Visavis server at "
-                    f"{self._client.base_url} runs and reaches {room['url']}"
-                )
+            not_ready = AvatarNotReady(
+                f"The avatar {where} after {self._ready_within_s:g} s. Check that the Visavis server at "
+                f"{self._client.base_url} runs and reaches {room['url']}"
             )
+            said = last_answer(late)
+            await self._fail(said if isinstance(said, Refused) else not_ready)  # a refusal says more
         except VisavisError as error:
             await self._fail(error)
         else:
