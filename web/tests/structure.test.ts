@@ -133,6 +133,14 @@ it.each([
   expect(changing.filter((file) => folderOf(file) !== `${page}/actions`)).toEqual(own);
 });
 
+it("moves nothing of the room page in the second in which it connects", () => {
+  const animations = styles["../src/styles/room.css"]?.match(/(?<=animation: )[^;!]+/g) ?? [];
+  const moving = animations.map((one) => one.trim()).filter((one) => one !== "none");
+  expect(moving).not.toEqual([]);
+  // The second time is the delay.
+  for (const one of moving) expect(one).toMatch(/^\S+ [\d.]+s ease-in-out [1-9]\d*s infinite$/);
+});
+
 it("has no line of more than 120 columns", () => {
   const long = Object.entries({ ...code, ...styles, ...pages, ...tests }).flatMap(([file, text]) =>
     text.split("\n").flatMap((line, index) => (line.length > 120 ? [`${file}:${index + 1}`] : [])),
