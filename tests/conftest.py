@@ -98,6 +98,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(PassedBefore(Path(os.environ[PASSED_FILE]), writes=not beside_others))
 
 
+def pytest_collection_finish() -> None:
+    """Leave what the modules of all tests hold out of the garbage collection, which took a sixth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
     """Save the coverage that `.ci/run` measures after each file: a crashed worker takes only that of its own file.

@@ -43,7 +43,7 @@ def run_tests(python: Path, arguments: list[str], project: Path, env: dict[str, 
     Raises AssertionError, with its last words, if a test fails or the run is not done in time.
     """
     passed_on = {name: value for name, value in env.items() if not name.startswith(("COV", "PYTEST_"))}
-    passed_on |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+    passed_on |= {"PYTHONUNBUFFERED": "1"}
     command = [str(python), "-m", "pytest", "-p", "no:cacheprovider", *arguments]
     return run_program(command, project, passed_on, within_s)
 
