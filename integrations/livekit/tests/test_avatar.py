@@ -92,6 +92,33 @@ async def test_a_start_that_is_broken_off_leaves_no_session(scene: Scene, client
 
 
 @pytest.mark.conformance
+@pytest.mark.timeout(180)
+async def test_one_agent_process_serves_ten_rooms_in_a_row_and_three_at_once(client: AsyncVisavis) -> None:
+    async def serve() -> str:
+        """Serve one room for one turn. Return the identity of its avatar. A small machine has places for two."""
+        scene = Scene()
+        await scene.open()
+        avatar = visavis.AvatarSession(avatar="iris", aspect_ratio="1:1", ready_within_s=60.0)
+        try:
+            await avatar.start(scene.session, scene.room)
+            await scene.start_session()
+            said = scene.say(0.5)
+            await said.wait_for_playout()
+            assert not said.interrupted
+            await scene.user.wait_loud(avatar.avatar_identity, 0.4)
+        finally:
+            await avatar.aclose()
+            await scene.close()
+        assert avatar.session_id is not None
+        await wait_ended(client, avatar.session_id)
+        return avatar.avatar_identity
+
+    in_a_row = [await serve() for _ in range(10)]
+    at_once = await asyncio.gather(*(serve() for _ in range(3)))
+    assert len({*in_a_row, *at_once}) == 13
+
+
+@pytest.mark.conformance
 async def test_a_hand_off_to_another_agent_keeps_the_avatar(scene: Scene) -> None:
     avatar = visavis.AvatarSession(avatar="iris", aspect_ratio="1:1")
     await avatar.start(scene.session, scene.room)

@@ -65,7 +65,7 @@ class Transport:
                     wait_s = wait_before_retry_s(error, attempt, random.random())
                     if wait_s is None or wait_s > LONGEST_WAIT_S or attempt > self._retries:
                         raise
-                    last = error
+                    last = error.with_traceback(None)  # it would keep this frame, and what the call has opened
                 is_asking = False
                 await asyncio.sleep(wait_s)
         except asyncio.CancelledError as cancelled:
