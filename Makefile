@@ -6,7 +6,7 @@ BOT ?= livekit
 UV := .uv/bin/uv
 
 .PHONY: help demo livekit-demo setup test lint web web-check bench eval-lips eval-face attacks faults fuzz networks
-.PHONY: conformance pipecat wheels wheelhouse wheels-check
+.PHONY: conformance pipecat wheels wheelhouse wheels-check arm64-check
 .PHONY: container-check compose-check service-check clean
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo "make wheelhouse                put it and all that it needs into a folder, to install it without a network;"
 	@echo "                               MACHINE=aarch64 PYTHON=3.13 EXTRAS=postgresql: for another machine"
 	@echo "make wheels-check              install the wheel by pip alone in bare Debians, and run its demo: minutes"
+	@echo "make arm64-check               run the wheel of arm64 by qemu, and compare its pictures: minutes"
 	@echo "make container-check           build the container without a daemon, and run it: minutes"
 	@echo "make compose-check             start the Compose file by podman, with a viewer in another network: minutes"
 	@echo "make service-check             run the systemd unit under a systemd of its own: minutes"
@@ -93,6 +94,10 @@ wheelhouse: wheels
 # The wheel in bare Debians, as their users install it: minutes. Needs root.
 wheels-check: wheels
 	@scripts/check-wheels
+
+# The wheel of arm64 by qemu, with Debian's Python. Needs root on Debian x86-64.
+arm64-check: wheels
+	@scripts/check-arm64
 
 # The image of deploy/Containerfile, built by buildah and run by podman: minutes. Needs root.
 container-check: wheels
