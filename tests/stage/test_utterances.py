@@ -15,7 +15,7 @@ from visavis.engine.motion.frame import INDEX
 from visavis.engine.motion.mood import Mood
 from visavis.stage.port.events import PlaybackFinished, PlaybackStarted
 from visavis.stage.port.values import Speech
-from visavis.stage.timeline import SAMPLES_PER_MS
+from visavis.stage.timeline import PLAYOUT_RATE_HZ, SAMPLES_PER_MS
 from visavis.stage.utterances import KEPT_IDS
 
 SILENT = tone(0)
@@ -231,6 +231,36 @@ def test_speech_at_eight_tenths_of_real_time_does_not_click_and_keeps_its_positi
     assert np.abs(np.diff(harness.sound.astype(int))).max() < 400
     (end,) = harness.ends
     assert played_samples(end) == -(-len(slow) * 48_000 // rate_hz)
+
+
+def test_at_exactly_eight_tenths_each_underrun_is_a_fade_of_5_ms_a_gap_and_a_fade(harness: Harness) -> None:
+    """A level of 30,000 at 48 kHz shows what was done to each sample: where it is lower, the sound was faded."""
+    level, piece, pieces = 30_000, 20 * SAMPLES_PER_MS, 480
+    sent, told = 0, 0
+    while harness.performance.position < 25 * SAMPLES_PER_MS * pieces + PLAYOUT_RATE_HZ:
+        while sent < pieces and sent * 25 * SAMPLES_PER_MS <= harness.performance.position:  # 20 ms come every 25 ms
+            sent += 1
+            pcm = np.full(piece, level, np.int16)
+            harness.speak(pcm, PLAYOUT_RATE_HZ, utterance_id="a", final=sent == pieces)
+        harness.run(20)
+        if (progress := harness.performance.take_progress()) is not None:
+            told = progress.played_samples
+            assert told == np.count_nonzero(harness.sound), "what is told as played was heard"
+    (end,) = harness.ends
+    assert (end.interrupted, played_samples(end)) == (False, piece * pieces)
+    assert np.count_nonzero(harness.sound) == piece * pieces, "no sample is lost or comes twice"
+    assert piece * pieces - told <= 960, "the position was told all the time"
+
+    heard = np.flatnonzero(harness.sound)
+    sound = harness.sound[heard[0] : heard[-1] + 1].astype(int)
+    assert sound[0] == sound[-1] == level
+    dips = np.flatnonzero(np.diff((sound < level).astype(int))).reshape(-1, 2) + 1  # each: where it begins and ends
+    assert len(dips) == harness.performance.underruns > 5
+    for begin, over in dips:
+        falling, gap, rising = np.split(sound[begin:over], [240, over - begin - 240])
+        assert (np.diff(falling) < 0).all() and not gap.any() and (np.diff(rising) > 0).all()
+    # A fade of 5 ms over 30,000 changes by at most 30,000 * pi / 2 / 241 = 196 a sample.
+    assert np.abs(np.diff(sound)).max() < 200
 
 
 def test_speech_in_time_has_no_underrun_and_no_faded_edges(harness: Harness) -> None:
