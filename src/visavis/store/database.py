@@ -24,7 +24,7 @@ from visavis.store.failures import is_unreachable, storage_problem, translated_d
 from visavis.store.file_system import check_place
 from visavis.store.kept_copy import forget_old_copies, keep_before_migration
 from visavis.store.postgresql import LastingConnection, open_beside, open_for_migrations, open_postgresql
-from visavis.store.sqlite import empty_log, open_sqlite
+from visavis.store.sqlite import LARGE_LOG_BYTES, empty_log, log_bytes, open_sqlite
 
 CONNECTIONS = 10  # at most, to a PostgreSQL
 _THE_DATABASE = "the database"  # the turn of whoever writes to SQLite
@@ -119,6 +119,7 @@ class Database:
 
     def __init__(self, engine: AsyncEngine, url: str) -> None:
         self._engine, self.url = engine, url
+        self._path = sqlite_path(url)
         self._turns: dict[str, anyio.Lock] = {}  # while someone writes or waits
         self._log_stays = False  # True while SQLite's log may have copies of what was deleted
         # A read is one statement; in PostgreSQL it needs no transaction, which would be two more messages.
@@ -250,8 +251,10 @@ class Database:
             yield  # the lock ends with the connection
 
     async def check(self) -> None:
-        """Raises what the database raises if it cannot be written now. Writes nothing. The server asks all the time."""
-        if self._log_stays:
+        """Raises what the database raises if it cannot be written now. Writes no row. Empties SQLite's log if it has
+        become large. The server asks all the time.
+        """
+        if self._log_stays or (self._path and await run_sync(log_bytes, self._path) > LARGE_LOG_BYTES):
             await self.forget()
         async with self.write() as connection:
             if not self.is_shared:
@@ -261,8 +264,8 @@ class Database:
 
     async def forget_old_copies(self) -> None:
         """Delete the copies from before a migration that were kept long enough."""
-        if (path := sqlite_path(self.url)) is not None:
-            await run_sync(forget_old_copies, path)
+        if self._path is not None:
+            await run_sync(forget_old_copies, self._path)
 
     async def aclose(self) -> None:
         await self._engine.dispose()

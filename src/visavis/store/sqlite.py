@@ -18,6 +18,12 @@ from visavis.store.json_column import dump_json
 CONNECTIONS = 8  # each has a thread; more of them would wait for the interpreter, not for the disk
 BUSY_TIMEOUT_MS = 10_000  # how long a statement waits for a lock
 EMPTY_WITHIN_MS = 50  # our own reads from the log are over then
+# SQLite's log (the file beside the database whose name ends with -wal) has what the database itself has not yet. SQLite
+# takes over its pages whenever it has 4 MB, but begins it anew only at a write that finds nobody reading from it. Under
+# load somebody always is, so the server empties a large log (https://sqlite.org/wal.html, "Avoiding Excessively Large
+# WAL Files").
+LARGE_LOG_BYTES = 16 * 1024 * 1024
+KEPT_LOG_BYTES = 8 * 1024 * 1024  # a log that begins anew shrinks to this; otherwise it keeps the size it ever had
 
 
 def open_sqlite(url: str, path: Path | None) -> AsyncEngine:
@@ -36,13 +42,27 @@ def open_sqlite(url: str, path: Path | None) -> AsyncEngine:
 def _prepare(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     # secure_delete: pages of deleted rows are overwritten, so that the file keeps no trace.
-    for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "synchronous=NORMAL", "foreign_keys=ON", "secure_delete=ON"):
+    for pragma in (
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "synchronous=NORMAL",
+        "foreign_keys=ON",
+        "secure_delete=ON",
+        f"journal_size_limit={KEPT_LOG_BYTES}",
+    ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.execute("SELECT name FROM sqlite_master")
     tables = {name for (name,) in cursor.fetchall()}
     if not tables or "alembic_version" in tables:  # else it belongs to another program, and stays as it is
         cursor.execute("PRAGMA journal_mode=WAL")
     cursor.close()
+
+
+def log_bytes(path: Path) -> int:
+    """Return the size of the log of the database `path`."""
+    try:
+        return path.with_name(f"{path.name}-wal").stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 async def empty_log(connection: AsyncConnection) -> bool:
