@@ -27,6 +27,7 @@ from fastapi import FastAPI
 
 from tests import postgresql, sqlite_template
 from tests.fakes import FakeFleet, FakePerformer, fake_prepare
+from tests.live_server import live_server as live_server
 from tests.passed_before import PassedBefore
 from visavis.api.app import create_app
 from visavis.api.services import Services

@@ -3,6 +3,7 @@ the servers, stages and image workers that they start. An environment that keeps
 """
 
 import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 if find_spec("coverage"):  # not so in another Python of the machine
     import operator
+    import threading
     import weakref
 
     import coverage
@@ -29,13 +31,18 @@ if find_spec("coverage"):  # not so in another Python of the machine
         def __setitem__(self, greenlet: Any, number: int) -> None:
             greenlet._coverage_number = number
 
+    one_starts = threading.Lock()
+
     def start_tracer(self: Collector, start: Any = Collector._start_tracer) -> Any:
-        own, weakref.WeakKeyDictionary = weakref.WeakKeyDictionary, OnGreenlets  # type: ignore[misc, assignment]
-        try:
-            trace = start(self)
-            (lambda: None)()  # at its first event the tracer makes the index
-        finally:
-            weakref.WeakKeyDictionary = own  # type: ignore[misc]
+        with one_starts:
+            own, weakref.WeakKeyDictionary = weakref.WeakKeyDictionary, OnGreenlets  # type: ignore[misc, assignment]
+            try:
+                trace = start(self)
+                if trace is not None:  # at its first event the tracer makes the index
+                    trace(sys._getframe(), "call", None)
+                    trace(sys._getframe(), "return", None)
+            finally:
+                weakref.WeakKeyDictionary = own  # type: ignore[misc]
         return trace
 
     Collector._start_tracer = start_tracer

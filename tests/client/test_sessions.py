@@ -206,7 +206,7 @@ async def test_the_end_of_a_session_ends_what_waits(client: AsyncVisavis, avatar
 
 @pytest.mark.parametrize(
     ("options", "reason"),
-    [({"max_duration": 1}, "expired"), ({"join_timeout": 1}, "nobody_joined"), ({}, "key_revoked")],
+    [({"max_duration": 3}, "expired"), ({"join_timeout": 3}, "nobody_joined"), ({}, "key_revoked")],
 )
 async def test_the_end_is_told_once_with_the_reason_that_the_server_has(
     server: RunningServer, avatar: str, options: dict[str, int], reason: str

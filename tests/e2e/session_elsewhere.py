@@ -16,8 +16,8 @@ import httpx
 from playwright.async_api import expect
 
 from tests.e2e.browser import RECEIVED, WATCH, chromium, opened_page
-from tests.e2e.conftest import LiveServer
 from tests.e2e.wire_session import receive, running_session, speak
+from tests.live_server import LiveServer
 from visavis.demo.server_process import ServerProcess, free_port
 from visavis.demo.session_client import SessionClient
 from visavis.library import SAMPLE

@@ -13,8 +13,8 @@ from playwright.async_api import Browser, FilePayload, Page, Route, expect
 
 from tests.e2e.accessibility import AXE, Inspector
 from tests.e2e.browser import CHROMIUM, chromium, opened_page
-from tests.e2e.conftest import LiveServer
 from tests.e2e.wire_session import running_session
+from tests.live_server import LiveServer
 from visavis.demo.session_client import SessionClient
 
 pytestmark = [

@@ -20,8 +20,8 @@ from playwright.async_api import Browser, Page, expect
 from websockets.asyncio.client import ClientConnection
 
 from tests.e2e.browser import CHROMIUM, chromium
-from tests.e2e.conftest import LiveServer
 from tests.e2e.wire_session import receive, running_session
+from tests.live_server import LiveServer
 from visavis.demo.session_client import SessionClient
 
 pytestmark = [

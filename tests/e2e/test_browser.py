@@ -10,8 +10,8 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.e2e.browser import BARRIERS, BLOCK_SOUND, CHROMIUM, RECEIVED, REFUSE_TO_PLAY, WATCH, chromium, opened_page
-from tests.e2e.conftest import LiveServer
 from tests.e2e.wire_session import receive, running_session, speak
+from tests.live_server import LiveServer
 from visavis.demo.session_client import SessionClient
 from visavis.library import SAMPLE
 

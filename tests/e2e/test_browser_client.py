@@ -20,7 +20,7 @@ from playwright.async_api import Browser, Page, expect
 
 import visavis
 from tests.e2e.browser import BARRIERS, BLOCK_SOUND, CHROMIUM, chromium, opened_page
-from tests.e2e.conftest import LiveServer
+from tests.live_server import LiveServer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 in_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")

@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.contract.transcript import TRANSCRIPTS, Transcript, assert_same, binary, fill_placeholders
-from tests.e2e.conftest import LiveServer
+from tests.live_server import LiveServer
 from visavis.demo.session_client import SessionClient
 
 pytestmark = pytest.mark.anyio

@@ -15,7 +15,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.e2e.browser import BARRIERS, CHROMIUM, chromium, opened_page
-from tests.e2e.conftest import LiveServer
+from tests.live_server import LiveServer
 from visavis.demo.session_client import SessionClient
 
 pytestmark = [

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from websockets.asyncio.client import ClientConnection
 
-from tests.e2e.conftest import LiveServer
 from tests.e2e.wire_session import receive, running_session
+from tests.live_server import LiveServer
 from visavis.demo.session_client import SessionClient
 from visavis.engine.audio.files import read_speech
 from visavis.engine.motion.arkit_names import ARKIT

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.e2e.browser import BARRIERS, RECEIVED, WATCH
-from tests.e2e.conftest import LiveServer
 from tests.e2e.firefox import FIREFOX, Firefox, firefox
 from tests.e2e.wire_session import receive, running_session, speak
+from tests.live_server import LiveServer
 from visavis.demo.session_client import SessionClient
 from visavis.library import SAMPLE
 from visavis.stage.pace import PACES

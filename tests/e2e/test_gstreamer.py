@@ -12,8 +12,8 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.e2e.conftest import LiveServer
 from tests.e2e.wire_session import running_session, speak
+from tests.live_server import LiveServer
 from visavis.demo.session_client import SessionClient
 from visavis.library import SAMPLE
 

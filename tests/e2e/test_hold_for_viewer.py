@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import NDArray
 from websockets.asyncio.client import connect
 
-from tests.e2e.conftest import LiveServer
 from tests.e2e.test_channel_wire import WireSession, receive
+from tests.live_server import LiveServer
 from visavis.demo.session_client import SessionClient
 from visavis.rooms.watch import WhepViewer
 

@@ -12,9 +12,9 @@ from PIL import Image
 from playwright.async_api import async_playwright, expect
 
 from tests.e2e.browser import CHROMIUM
-from tests.e2e.conftest import LiveServer
 from tests.e2e.test_alpha import update
 from tests.e2e.wire_session import running_session
+from tests.live_server import LiveServer
 from visavis.demo.session_client import SessionClient
 
 pytestmark = [

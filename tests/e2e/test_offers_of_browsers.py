@@ -9,9 +9,9 @@ from typing import Any, Protocol
 import pytest
 
 from tests.e2e.browser import CHROMIUM, chromium, opened_page
-from tests.e2e.conftest import LiveServer
 from tests.e2e.firefox import FIREFOX, firefox
 from tests.e2e.wire_session import running_session
+from tests.live_server import LiveServer
 from visavis.demo.session_client import SessionClient
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]

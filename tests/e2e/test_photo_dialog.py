@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from playwright.async_api import Browser, FilePayload, Locator, Page, expect
 
 from tests.e2e.browser import BARRIERS, CHROMIUM, chromium, opened_page
-from tests.e2e.conftest import LiveServer
+from tests.live_server import LiveServer
 
 pytestmark = [
     pytest.mark.anyio,

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.conftest import LiveServer
+from tests.live_server import LiveServer
 from visavis.demo.contract import ENDED, check_answer, session_document
 from visavis.demo.session_client import SessionClient
 

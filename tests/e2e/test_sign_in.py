@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
 from tests.e2e.browser import CHROMIUM, chromium, opened_page
-from tests.e2e.conftest import LiveServer
+from tests.live_server import LiveServer
 from visavis.demo.server_process import free_port
 
 pytestmark = [

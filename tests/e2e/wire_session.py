@@ -13,7 +13,7 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.e2e.conftest import LiveServer
+from tests.live_server import LiveServer
 from visavis.demo.session_client import SessionClient
 
 

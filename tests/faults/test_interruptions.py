@@ -16,8 +16,9 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.e2e.conftest import LiveServer, anyio_backend, http, server, sessions
+from tests.e2e.conftest import anyio_backend, http, server, sessions
 from tests.faults.scale import only_in_full
+from tests.live_server import LiveServer
 from visavis.demo.session_client import SessionClient
 
 __all__ = ["anyio_backend", "http", "server", "sessions"]  # the fixtures of a real server

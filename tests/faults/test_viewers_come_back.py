@@ -17,10 +17,11 @@ import pytest
 from playwright.async_api import expect
 
 from tests.e2e.browser import CHROMIUM, chromium, opened_page
-from tests.e2e.conftest import LiveServer, anyio_backend, http, sessions
+from tests.e2e.conftest import anyio_backend, http, sessions
 from tests.e2e.wire_session import receive, running_session, speak
 from tests.faults.scale import FULL
 from tests.faults.waiting import until
+from tests.live_server import LiveServer
 from tests.processes import children
 from visavis.demo.server_process import ServerProcess
 from visavis.demo.session_client import SessionClient

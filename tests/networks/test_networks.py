@@ -15,9 +15,9 @@ from playwright.async_api import Browser, expect
 
 from tests.e2e.browser import CHROMIUM, chromium
 from tests.e2e.browser_viewer import watch as watch_page
-from tests.e2e.conftest import LiveServer
 from tests.e2e.firefox import FIREFOX, firefox
 from tests.e2e.wire_session import running_session
+from tests.live_server import LiveServer
 from tests.networks.front import front
 from tests.networks.relay import Network
 from tests.networks.scale import FULL, only_in_full

@@ -15,8 +15,8 @@ from aioice import stun
 from playwright.async_api import Browser, Request, Response, Route, expect
 
 from tests.e2e.browser import CHROMIUM, chromium, opened_page
-from tests.e2e.conftest import LiveServer
 from tests.e2e.wire_session import running_session
+from tests.live_server import LiveServer
 from tests.networks.relay import Network, relays
 from tests.networks.scale import FULL
 from visavis.demo.session_client import SessionClient
