@@ -123,13 +123,19 @@ async def test_sessions_of_all_accounts_are_listed_in_pages(either: Operated) ->
     assert await ids(reason="expired") == set()
 
 
-@pytest.mark.parametrize(
-    "query",
-    ["sessions?status=odd", "sessions?reason=odd", "sessions?account_id=odd", "keys?limit=0", "audit?subject_id=%00"],
-)
-async def test_filters_that_mean_nothing_are_refused(house: Operated, query: str) -> None:
-    answer = await house.admin.get(f"/v1/admin/{query}")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "INVALID_REQUEST")
+EMPTY_FILTERS = [
+    "sessions?status=odd",
+    "sessions?reason=odd",
+    "sessions?account_id=odd",
+    "keys?limit=0",
+    "audit?subject_id=%00",
+]
+
+
+async def test_filters_that_mean_nothing_are_refused(house: Operated) -> None:
+    for query in EMPTY_FILTERS:
+        answer = await house.admin.get(f"/v1/admin/{query}")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "INVALID_REQUEST"), query
 
 
 async def test_a_session_shows_what_it_has_really_played(house: Operated) -> None:
@@ -263,26 +269,25 @@ async def test_a_key_is_shown_once_and_works_until_it_is_revoked(either: Operate
     assert (again.status_code, again.json()["error"]["code"]) == (409, "KEY_NOT_ACTIVE")
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {},
-        {"name": ""},
-        {"name": "x", "test": "yes"},
-        {"name": "x", "scopes": ["everything"]},
-        {"name": "x", "scopes": [{}]},
-        {"name": "x", "sources": ["nowhere"]},
-        {"name": "x", "days": -1},
-        {"name": "x", "days": True},
-        {"name": "x", "account_id": "acct_0"},
-    ],
-    ids=str,
-)
-async def test_a_key_that_makes_no_sense_is_not_made(house: Operated, body: dict[str, Any]) -> None:
+NO_KEYS: list[dict[str, Any]] = [
+    {},
+    {"name": ""},
+    {"name": "x", "test": "yes"},
+    {"name": "x", "scopes": ["everything"]},
+    {"name": "x", "scopes": [{}]},
+    {"name": "x", "sources": ["nowhere"]},
+    {"name": "x", "days": -1},
+    {"name": "x", "days": True},
+    {"name": "x", "account_id": "acct_0"},
+]
+
+
+async def test_a_key_that_makes_no_sense_is_not_made(house: Operated) -> None:
     before = await house.get("keys")
-    answer = await house.admin.post("/v1/admin/keys", json=body)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "INVALID_REQUEST")
-    assert (await house.get("keys"))["keys"] == before["keys"]
+    for body in NO_KEYS:
+        answer = await house.admin.post("/v1/admin/keys", json=body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "INVALID_REQUEST"), body
+        assert (await house.get("keys"))["keys"] == before["keys"], body
 
 
 async def test_a_plan_holds_at_once(house: Operated) -> None:
@@ -357,24 +362,23 @@ async def test_a_webhook_is_made_for_an_account_and_deleted(either: Operated) ->
     assert (await either.service.client.get("/v1/webhooks")).json()["webhooks"] == []
 
 
-@pytest.mark.parametrize(
-    ("change", "code"),
-    [
-        ({"account_id": None}, "INVALID_REQUEST"),
-        ({"account_id": "acct_01J8Z3N5K7Q9R2T4V6X8Y0A1E1"}, "ACCOUNT_NOT_FOUND"),
-        ({"test": "yes"}, "INVALID_REQUEST"),
-        ({"url": None}, "INVALID_REQUEST"),
-        ({"url": "http://10.0.0.1/"}, "INVALID_WEBHOOK_URL"),
-        ({"events": ["session.other"]}, "INVALID_REQUEST"),
-    ],
-    ids=str,
-)
-async def test_a_webhook_that_makes_no_sense_is_not_made(house: Operated, change: dict[str, Any], code: str) -> None:
+NO_WEBHOOKS: list[tuple[dict[str, Any], str]] = [
+    ({"account_id": None}, "INVALID_REQUEST"),
+    ({"account_id": "acct_01J8Z3N5K7Q9R2T4V6X8Y0A1E1"}, "ACCOUNT_NOT_FOUND"),
+    ({"test": "yes"}, "INVALID_REQUEST"),
+    ({"url": None}, "INVALID_REQUEST"),
+    ({"url": "http://10.0.0.1/"}, "INVALID_WEBHOOK_URL"),
+    ({"events": ["session.other"]}, "INVALID_REQUEST"),
+]
+
+
+async def test_a_webhook_that_makes_no_sense_is_not_made(house: Operated) -> None:
     owner = await house.service.services.accounts.authenticate(house.service.key)
-    body = {"account_id": owner.account_id, "url": "http://127.0.0.1:9/"} | change
-    answer = await house.admin.post("/v1/admin/webhooks", json=body)
-    assert answer.json()["error"]["code"] == code
-    assert (await house.get("webhooks"))["webhooks"] == []
+    for change, code in NO_WEBHOOKS:
+        body = {"account_id": owner.account_id, "url": "http://127.0.0.1:9/"} | change
+        answer = await house.admin.post("/v1/admin/webhooks", json=body)
+        assert answer.json()["error"]["code"] == code, change
+        assert (await house.get("webhooks"))["webhooks"] == [], change
 
 
 async def test_avatars_are_listed_with_pictures_and_deleted(tmp_path: Path) -> None:

@@ -219,24 +219,24 @@ async def test_a_token_is_stored_as_a_hash(service: Service, tmp_path: Path) -> 
         assert token["token"].encode() not in path.read_bytes(), path
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        {},
-        {"purpose": None},
-        {"purpose": "watch", "expires_in": 0},
-        {"purpose": "watch", "expires_in": 86_401},
-        {"purpose": "watch", "expires_in": True},
-        {"purpose": "watch", "origins": "https://shop.example"},
-        {"purpose": "watch", "origins": ["https://shop.example/"]},
-        {"purpose": "watch", "origins": ["*"]},
-        {"purpose": "watch", "origins": [SHOP] * 21},
-    ],
-)
-async def test_a_token_that_makes_no_sense_is_refused(service: Service, body: dict[str, object]) -> None:
-    session = await make(service, start=False)
-    refused = await service.client.post(f"/v1/sessions/{session['session_id']}/tokens", json=body)
-    assert code_of(refused) == (400, "INVALID_REQUEST")
+NO_TOKENS: list[dict[str, Any]] = [
+    {},
+    {"purpose": None},
+    {"purpose": "watch", "expires_in": 0},
+    {"purpose": "watch", "expires_in": 86_401},
+    {"purpose": "watch", "expires_in": True},
+    {"purpose": "watch", "origins": "https://shop.example"},
+    {"purpose": "watch", "origins": ["https://shop.example/"]},
+    {"purpose": "watch", "origins": ["*"]},
+    {"purpose": "watch", "origins": [SHOP] * 21},
+]
+
+
+async def test_a_token_that_makes_no_sense_is_refused(service: Service) -> None:
+    for body in NO_TOKENS:
+        session = await make(service, start=False)
+        refused = await service.client.post(f"/v1/sessions/{session['session_id']}/tokens", json=body)
+        assert code_of(refused) == (400, "INVALID_REQUEST"), body
 
 
 async def test_tokens_of_others_sessions_are_not_found(service: Service) -> None:

@@ -25,12 +25,12 @@ PATHS = [
 ]
 
 
-@pytest.mark.parametrize("path", PATHS)
-async def test_head_is_get_without_its_body(service: Service, path: str) -> None:
-    got, head = await service.client.get(path), await service.client.head(path)
-    assert (head.status_code, head.content) == (got.status_code, b"") and got.content
-    for name in ("content-type", "content-length", "cache-control", "x-ratelimit-limit"):
-        assert head.headers.get(name) == got.headers.get(name), name
+async def test_head_is_get_without_its_body(service: Service) -> None:
+    for path in PATHS:
+        got, head = await service.client.get(path), await service.client.head(path)
+        assert (head.status_code, head.content) == (got.status_code, b"") and got.content, path
+        for name in ("content-type", "content-length", "cache-control", "x-ratelimit-limit"):
+            assert head.headers.get(name) == got.headers.get(name), (path, name)
 
 
 async def test_head_of_readyz_tells_what_get_tells(service: Service) -> None:
@@ -41,15 +41,17 @@ async def test_head_starts_nothing(service: Service) -> None:
     assert (await service.client.head("/v1/avatars/upload-face")).status_code == 405
 
 
-@pytest.mark.parametrize(
-    "folder", ["/assets/", "/samples/", "/", "/rooms/", "/docs/", "/media/avatars/", "/v1/sessions/"]
-)
-@pytest.mark.parametrize("name", ["a" * 300, "a" * 5000, "%00", "..%2f..%2fetc%2fpasswd", "a/" * 200, "%ff%fe"])
-async def test_no_name_is_a_fault_of_the_server(service: Service, folder: str, name: str) -> None:
-    answer = await service.client.get(folder + name)
-    assert answer.status_code in (200, 400, 404), answer.text
-    if answer.status_code == 200:
-        assert folder == "/rooms/", "the room's page says itself what it finds"
+FOLDERS = ["/assets/", "/samples/", "/", "/rooms/", "/docs/", "/media/avatars/", "/v1/sessions/"]
+ODD_NAMES = ["a" * 300, "a" * 5000, "%00", "..%2f..%2fetc%2fpasswd", "a/" * 200, "%ff%fe"]
+
+
+async def test_no_name_is_a_fault_of_the_server(service: Service) -> None:
+    for folder in FOLDERS:
+        for name in ODD_NAMES:
+            answer = await service.client.get(folder + name)
+            assert answer.status_code in (200, 400, 404), (folder, name[:20], answer.text)
+            if answer.status_code == 200:
+                assert folder == "/rooms/", f"{folder}{name[:20]}: the room's page alone says itself what it finds"
 
 
 async def test_a_page_with_a_trailing_slash_leads_to_the_page(service: Service) -> None:

@@ -146,10 +146,13 @@ async def test_a_refusal_for_want_of_room_can_be_tried_again_with_the_same_key(s
     assert (await service.client.post("/v1/sessions", json=body, headers=headers)).status_code == 201
 
 
-@pytest.mark.parametrize("key", ["", " " * 300, "a\tb", "é"])
-async def test_an_odd_idempotency_key_is_refused(service: Service, key: str) -> None:
-    answer = await service.client.post("/v1/sessions", json={}, headers={b"Idempotency-Key": key.encode("latin-1")})
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "INVALID_REQUEST")
+ODD_KEYS = ["", " " * 300, "a\tb", "é"]
+
+
+async def test_an_odd_idempotency_key_is_refused(service: Service) -> None:
+    for key in ODD_KEYS:
+        answer = await service.client.post("/v1/sessions", json={}, headers={b"Idempotency-Key": key.encode("latin-1")})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "INVALID_REQUEST"), key
 
 
 def die_before_answers_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

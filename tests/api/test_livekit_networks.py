@@ -78,10 +78,13 @@ async def test_the_operator_names_networks_and_its_own_server_stands_anywhere(tm
         assert await networks(service, url="wss://livekit.example.com:444") == ("10.0.0.0/8",)
 
 
-@pytest.mark.parametrize("url", ["ws://127.0.0.1:0", "ws://127.0.0.1:70000", "ws://127.0.0.1:port", "ws://[::1"])
-async def test_an_address_without_a_real_port_is_no_address(service: Service, url: str) -> None:
-    refused = await service.client.post(
-        "/v1/sessions",
-        json={"avatar": service.look_id, "room": {"platform": "livekit", "url": url, "token": "eyJ"}},
-    )
-    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "INVALID_REQUEST")
+NO_PORTS = ["ws://127.0.0.1:0", "ws://127.0.0.1:70000", "ws://127.0.0.1:port", "ws://[::1"]
+
+
+async def test_an_address_without_a_real_port_is_no_address(service: Service) -> None:
+    for url in NO_PORTS:
+        refused = await service.client.post(
+            "/v1/sessions",
+            json={"avatar": service.look_id, "room": {"platform": "livekit", "url": url, "token": "eyJ"}},
+        )
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "INVALID_REQUEST"), url

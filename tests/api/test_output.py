@@ -81,48 +81,47 @@ async def test_a_session_without_output_looks_as_ever(service: Service) -> None:
     assert record is not None and record.output is None
 
 
-@pytest.mark.parametrize(
-    ("output", "code", "says"),
-    [
-        (None, "INVALID_OUTPUT", "must be an object"),
-        ([], "INVALID_OUTPUT", "must be an object"),
-        ({"backgroud": {}}, "INVALID_OUTPUT", "backgroud"),
-        ({"background": "blue"}, "INVALID_BACKGROUND", "object"),
-        ({"background": {"type": "color"}}, "INVALID_BACKGROUND", "color"),
-        ({"background": {"type": "color", "color": "#12345"}}, "INVALID_BACKGROUND", "colour"),
-        ({"background": {"type": "color", "color": "#123456", "alpha": 1}}, "INVALID_BACKGROUND", "alpha"),
-        ({"background": {"type": "blur", "strength": 2}}, "INVALID_BACKGROUND", "strength"),
-        ({"background": {"type": "image", "image": 3}}, "INVALID_BACKGROUND", "image"),
-        ({"background": {"type": "image", "image": "!!!"}}, "INVALID_BACKGROUND", "base64"),
-        (
-            {"background": {"type": "image", "image": base64.b64encode(b"no picture at all").decode()}},
-            "INVALID_BACKGROUND",
-            "JPEG",
-        ),
-        (
-            {"background": {"type": "image", "image": base64.b64encode(base64.b64decode(png())[:50]).decode()}},
-            "INVALID_BACKGROUND",
-            "damaged",
-        ),
-        ({"background": {"type": "image", "image": "http://127.0.0.1/a.png"}}, "INVALID_BACKGROUND", "public internet"),
-        ({"background": {"type": "image", "image": "file:///etc/passwd"}}, "INVALID_BACKGROUND", "base64"),
-        ({"framing": {"zoom": 0}}, "INVALID_FRAMING", "0.5 to 2"),
-        ({"framing": {"zoom": 10**400}}, "INVALID_FRAMING", "0.5 to 2"),
-        ({"framing": {"x" * 100_000: 1}}, "INVALID_FRAMING", "has no member x"),
-        ({"framing": 2}, "INVALID_FRAMING", "zoom"),
-        ({"emotion": "bored"}, "INVALID_EMOTION", "neutral, happy"),
-        ({"emotion": {"name": "sad", "weight": -1}}, "INVALID_EMOTION", "0 to 1"),
-    ],
-)
-async def test_what_is_no_output_is_refused_and_leaves_nothing(
-    service: Service, output: Any, code: str, says: str
-) -> None:
-    for own in (False, True):
-        answer = await create(service, output, own=own)
-        assert answer.status_code == 400, answer.text
-        error = answer.json()["error"]
-        assert error["code"] == code and says in error["message"] + error.get("suggestion", "")
-    assert (await service.client.get("/v1/sessions")).json()["sessions"] == [] and not pictures(service)
+NO_OUTPUTS: list[tuple[Any, str, str]] = [
+    (None, "INVALID_OUTPUT", "must be an object"),
+    ([], "INVALID_OUTPUT", "must be an object"),
+    ({"backgroud": {}}, "INVALID_OUTPUT", "backgroud"),
+    ({"background": "blue"}, "INVALID_BACKGROUND", "object"),
+    ({"background": {"type": "color"}}, "INVALID_BACKGROUND", "color"),
+    ({"background": {"type": "color", "color": "#12345"}}, "INVALID_BACKGROUND", "colour"),
+    ({"background": {"type": "color", "color": "#123456", "alpha": 1}}, "INVALID_BACKGROUND", "alpha"),
+    ({"background": {"type": "blur", "strength": 2}}, "INVALID_BACKGROUND", "strength"),
+    ({"background": {"type": "image", "image": 3}}, "INVALID_BACKGROUND", "image"),
+    ({"background": {"type": "image", "image": "!!!"}}, "INVALID_BACKGROUND", "base64"),
+    (
+        {"background": {"type": "image", "image": base64.b64encode(b"no picture at all").decode()}},
+        "INVALID_BACKGROUND",
+        "JPEG",
+    ),
+    (
+        {"background": {"type": "image", "image": base64.b64encode(base64.b64decode(png())[:50]).decode()}},
+        "INVALID_BACKGROUND",
+        "damaged",
+    ),
+    ({"background": {"type": "image", "image": "http://127.0.0.1/a.png"}}, "INVALID_BACKGROUND", "public internet"),
+    ({"background": {"type": "image", "image": "file:///etc/passwd"}}, "INVALID_BACKGROUND", "base64"),
+    ({"framing": {"zoom": 0}}, "INVALID_FRAMING", "0.5 to 2"),
+    ({"framing": {"zoom": 10**400}}, "INVALID_FRAMING", "0.5 to 2"),
+    ({"framing": {"x" * 100_000: 1}}, "INVALID_FRAMING", "has no member x"),
+    ({"framing": 2}, "INVALID_FRAMING", "zoom"),
+    ({"emotion": "bored"}, "INVALID_EMOTION", "neutral, happy"),
+    ({"emotion": {"name": "sad", "weight": -1}}, "INVALID_EMOTION", "0 to 1"),
+]
+
+
+async def test_what_is_no_output_is_refused_and_leaves_nothing(service: Service) -> None:
+    for output, code, says in NO_OUTPUTS:
+        case = (says, str(output)[:80])
+        for own in (False, True):
+            answer = await create(service, output, own=own)
+            assert answer.status_code == 400, (case, answer.text)
+            error = answer.json()["error"]
+            assert error["code"] == code and says in error["message"] + error.get("suggestion", ""), (case, error)
+        assert (await service.client.get("/v1/sessions")).json()["sessions"] == [] and not pictures(service), case
 
 
 async def test_a_picture_is_kept_while_the_session_lives(service: Service) -> None:

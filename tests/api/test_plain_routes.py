@@ -118,13 +118,15 @@ async def both() -> AsyncIterator[tuple[httpx.AsyncClient, httpx.AsyncClient]]:
         yield clients[0], clients[1]
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-@pytest.mark.parametrize("target", TARGETS.split())
-async def test_every_request_is_answered_as_by_fastapi(
-    both: tuple[httpx.AsyncClient, httpx.AsyncClient], method: str, target: str
-) -> None:
-    short, long = [await client.request(method, target) for client in both]
-    assert (short.status_code, short.content, short.headers) == (long.status_code, long.content, long.headers)
+async def test_every_request_is_answered_as_by_fastapi(both: tuple[httpx.AsyncClient, httpx.AsyncClient]) -> None:
+    for method in ("GET", "POST", "DELETE"):
+        for target in TARGETS.split():
+            short, long = [await client.request(method, target) for client in both]
+            assert (short.status_code, short.content, short.headers) == (
+                long.status_code,
+                long.content,
+                long.headers,
+            ), (method, target)
 
 
 async def test_most_routes_of_the_service_are_plain() -> None:

@@ -215,26 +215,24 @@ async def test_the_token_is_an_hs256_jwt_of_this_room(service: Service) -> None:
     ] == token
 
 
-@pytest.mark.parametrize(
-    ("content", "content_type", "status", "code"),
-    [
-        (b"{}", "application/json", 415, "UNSUPPORTED_MEDIA_TYPE"),
-        (b"", "application/sdp", 400, "OFFER_REFUSED"),
-        (b"\xff\xfe", "application/sdp", 400, "OFFER_REFUSED"),
-        (b"v=0\r\nm=audio 9 RTP/AVP 0\r\n", "application/sdp", 400, "OFFER_REFUSED"),
-        (b"v=0\r\n" + b"a=x\r\n" * 20_000, "application/sdp", 413, "PAYLOAD_TOO_LARGE"),
-    ],
-)
-async def test_a_bad_offer_is_refused(
-    service: Service, content: bytes, content_type: str, status: int, code: str
-) -> None:
-    session = await make(service)
-    answer = await service.client.post(
-        session["daily_room"]["url"] + "/whep",
-        content=content,
-        headers=headers(session) | {"content-type": content_type},
-    )
-    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+BAD_OFFERS = [
+    (b"{}", "application/json", 415, "UNSUPPORTED_MEDIA_TYPE"),
+    (b"", "application/sdp", 400, "OFFER_REFUSED"),
+    (b"\xff\xfe", "application/sdp", 400, "OFFER_REFUSED"),
+    (b"v=0\r\nm=audio 9 RTP/AVP 0\r\n", "application/sdp", 400, "OFFER_REFUSED"),
+    (b"v=0\r\n" + b"a=x\r\n" * 20_000, "application/sdp", 413, "PAYLOAD_TOO_LARGE"),
+]
+
+
+async def test_a_bad_offer_is_refused(service: Service) -> None:
+    for content, content_type, status, code in BAD_OFFERS:
+        session = await make(service)
+        answer = await service.client.post(
+            session["daily_room"]["url"] + "/whep",
+            content=content,
+            headers=headers(session) | {"content-type": content_type},
+        )
+        assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), content[:40]
 
 
 async def test_preflight_and_ice_servers(tmp_path: Path) -> None:
