@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from visavis.api import presenters, schemas
+from visavis.api import presenters
 from visavis.api.addresses import Addresses
 from visavis.api.body import json_object
 from visavis.api.described import avatars as described
@@ -15,6 +15,8 @@ from visavis.api.described.parts import Undescribed
 from visavis.api.face import DEFAULT_NAME, decode_base64_image
 from visavis.api.form import FORM_TYPES, read_form
 from visavis.api.names import read_name
+from visavis.api.schemas import avatar_schemas
+from visavis.api.schemas.parts import Done
 from visavis.api.services import AddressesDep, Caller, Services, ServicesDep
 from visavis.api.sessions import reply
 from visavis.api.strict import APPLIED, check_members, is_strict
@@ -58,7 +60,7 @@ async def listed(
         addresses = addresses.with_public(avatar.id for avatar in public)
         return tagged_reply(
             request,
-            schemas.FlatAvatars(
+            avatar_schemas.FlatAvatars(
                 public_avatars=[presenters.flat_avatar(avatar, addresses) for avatar in public],
                 my_avatars=[presenters.flat_avatar(avatar, addresses) for avatar in own],
             ),
@@ -81,7 +83,9 @@ async def public(
 
 def _many(request: Request, found: list[Listed], addresses: Addresses) -> Response:
     addresses = addresses.with_public(one.face_id for one in found if one.avatar.is_public)
-    return tagged_reply(request, schemas.ManyAvatars(avatars=[presenters.avatar(one, addresses) for one in found]))
+    return tagged_reply(
+        request, avatar_schemas.ManyAvatars(avatars=[presenters.avatar(one, addresses) for one in found])
+    )
 
 
 @router.post("/upload-face", status_code=201, **described.UPLOAD_FACE)
@@ -157,7 +161,7 @@ async def _reply_made(
     answer = presenters.uploaded_face(look, addresses)
     if told:
         found = presenters.face_report(await services.avatars.report(key, look.id))
-        made = reply(schemas.UploadedFaceWithReport(**dict(answer), report=found), status)
+        made = reply(avatar_schemas.UploadedFaceWithReport(**dict(answer), report=found), status)
     else:
         made = reply(answer, status)
     if is_strict(request):
@@ -167,7 +171,9 @@ async def _reply_made(
 
 @router.get("/{avatar_id}/report", **described.REPORT)
 async def report(avatar_id: str, services: ServicesDep, key: Caller) -> JSONResponse:
-    return reply(schemas.FaceReportAnswer(report=presenters.face_report(await services.avatars.report(key, avatar_id))))
+    return reply(
+        avatar_schemas.FaceReportAnswer(report=presenters.face_report(await services.avatars.report(key, avatar_id)))
+    )
 
 
 async def _fields(request: Request) -> dict[str, Any]:
@@ -187,4 +193,4 @@ async def _fields(request: Request) -> dict[str, Any]:
 async def delete(avatar_id: str, services: ServicesDep, key: Caller) -> JSONResponse:
     await services.avatars.delete(key, avatar_id)
     await services.avatars.purge(spared=services.live.table.starting_avatars())
-    return reply(schemas.Done())
+    return reply(Done())

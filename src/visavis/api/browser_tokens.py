@@ -8,9 +8,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
-from visavis.api import schemas
 from visavis.api.body import json_object
 from visavis.api.described import browser_tokens as described
+from visavis.api.schemas import browser_schemas
+from visavis.api.schemas.parts import Done
 from visavis.api.services import Caller, ServicesDep
 from visavis.api.sessions import reply
 from visavis.api.strict import check_members
@@ -35,21 +36,21 @@ async def mint(session_id: str, request: Request, services: ServicesDep, key: Ca
     minted, token = await services.live.browser_tokens.mint(
         key, record.id, purpose=purpose, lasts_s=lasts_s, origins=origins
     )
-    shown = schemas.BrowserToken(
+    shown = browser_schemas.BrowserToken(
         token_id=minted.id,
         token=token,
         purpose=purpose.value,
         expires_at=format_time(minted.expires_at_ms),
         origins=origins,
     )
-    return reply(schemas.BrowserTokenMinted(token=shown), 201)
+    return reply(browser_schemas.BrowserTokenMinted(token=shown), 201)
 
 
 @router.delete("/{token_id}", **described.REVOKE)
 async def revoke(session_id: str, token_id: str, services: ServicesDep, key: Caller) -> JSONResponse:
     record = await services.sessions.get(key, session_id)
     await services.live.browser_tokens.revoke(record.id, token_id)
-    return reply(schemas.Done())
+    return reply(Done())
 
 
 def _purpose_of(body: dict[str, Any]) -> Purpose:

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 
 from visavis.api.described import examples
 from visavis.api.described.parts import answer
-from visavis.api.schemas import Alive, Ready
+from visavis.api.schemas.server_schemas import Alive, Ready
 from visavis.api.services import Services, ServicesDep
 
 router = APIRouter(tags=["health"])

@@ -6,8 +6,15 @@ from collections.abc import Sequence
 
 import msgspec
 
-from visavis.api import schemas
 from visavis.api.addresses import Addresses
+from visavis.api.schemas import (
+    avatar_schemas,
+    metrics_schemas,
+    room_schemas,
+    server_schemas,
+    session_schemas,
+    usage_schemas,
+)
 from visavis.api.shown_sessions import shown_room
 from visavis.avatars.look_files import IMAGE, PREVIEW
 from visavis.avatars.service import Listed
@@ -29,37 +36,41 @@ from visavis.timestamps import format_time, format_time_or_none
 FULL_RATE_FPS = 25  # PerformanceSpec.fps of every session
 
 
-def avatar_of(record: SessionRecord, addresses: Addresses) -> schemas.SessionAvatar:
-    return schemas.SessionAvatar(
+def avatar_of(record: SessionRecord, addresses: Addresses) -> session_schemas.SessionAvatar:
+    return session_schemas.SessionAvatar(
         avatar_id=record.avatar_id, name=record.avatar_name, url=addresses.picture(record.avatar_id, IMAGE)
     )
 
 
-def daily_room(record: SessionRecord, sessions: Sessions, addresses: Addresses) -> schemas.DailyRoom:
-    return schemas.DailyRoom(**shown_room(record, sessions, addresses))
+def daily_room(record: SessionRecord, sessions: Sessions, addresses: Addresses) -> room_schemas.DailyRoom:
+    return room_schemas.DailyRoom(**shown_room(record, sessions, addresses))
 
 
-def usage(now: CurrentUsage) -> schemas.Usage:
-    return schemas.Usage(concurrency=_concurrency(now), minutes=schemas.Minutes(total_remaining=now.minutes_remaining))
+def usage(now: CurrentUsage) -> usage_schemas.Usage:
+    return usage_schemas.Usage(
+        concurrency=_concurrency(now), minutes=usage_schemas.Minutes(total_remaining=now.minutes_remaining)
+    )
 
 
-def _concurrency(now: CurrentUsage) -> schemas.Concurrency:
+def _concurrency(now: CurrentUsage) -> usage_schemas.Concurrency:
     available = None if now.maximum is None else max(0, now.maximum - now.current)
-    return schemas.Concurrency(current=now.current, max=now.maximum, available=available)
+    return usage_schemas.Concurrency(current=now.current, max=now.maximum, available=available)
 
 
-def account_usage(found: AccountUsage) -> schemas.UsageAnswer:
+def account_usage(found: AccountUsage) -> usage_schemas.UsageAnswer:
     balance, plan = found.balance, found.balance.plan
-    return schemas.UsageAnswer(
-        usage=schemas.AccountUsage(
-            period=schemas.UsagePeriod(start=format_time(found.month_ms), end=format_time(found.month_end_ms)),
-            included_minutes=schemas.IncludedMinutes(
+    return usage_schemas.UsageAnswer(
+        usage=usage_schemas.AccountUsage(
+            period=usage_schemas.UsagePeriod(start=format_time(found.month_ms), end=format_time(found.month_end_ms)),
+            included_minutes=usage_schemas.IncludedMinutes(
                 total=plan.included_minutes, used=balance.included_used, remaining=balance.included_left
             ),
-            purchased_minutes=schemas.PurchasedMinutes(total=balance.purchased_total, remaining=balance.purchased_left),
+            purchased_minutes=usage_schemas.PurchasedMinutes(
+                total=balance.purchased_total, remaining=balance.purchased_left
+            ),
             total_remaining=balance.left,
             active_sessions=[
-                schemas.ActiveSession(
+                usage_schemas.ActiveSession(
                     session_id=one.session.id,
                     started_at=format_time(one.session.started_at_ms or 0),
                     minutes=one.minutes,
@@ -68,34 +79,36 @@ def account_usage(found: AccountUsage) -> schemas.UsageAnswer:
             ],
             active_minutes=sum(one.minutes for one in found.active),
             concurrency=_concurrency(found.current),
-            plan=schemas.UsagePlan(
+            plan=usage_schemas.UsagePlan(
                 key=plan.key, name=plan.name, max_session_duration=plan.max_session_minutes, will_renew=True
             ),
         )
     )
 
 
-def usage_days(days: Sequence[Day], used: Sequence[Usage], total: Usage, *, time_zone: str) -> schemas.UsageDaysAnswer:
-    return schemas.UsageDaysAnswer(
-        usage=schemas.UsageDays(
-            period=schemas.UsagePeriod(
+def usage_days(
+    days: Sequence[Day], used: Sequence[Usage], total: Usage, *, time_zone: str
+) -> usage_schemas.UsageDaysAnswer:
+    return usage_schemas.UsageDaysAnswer(
+        usage=usage_schemas.UsageDays(
+            period=usage_schemas.UsagePeriod(
                 start=format_time(days[0].span.began_at_ms), end=format_time(days[-1].span.ended_at_ms)
             ),
             time_zone=time_zone,
             days=[
-                schemas.UsageDay(**_sums(one), date=day.date.isoformat())
+                usage_schemas.UsageDay(**_sums(one), date=day.date.isoformat())
                 for day, one in zip(days, used, strict=True)
                 if one.sessions > 0
             ],
-            total=schemas.UsageSums(**_sums(total)),
+            total=usage_schemas.UsageSums(**_sums(total)),
         )
     )
 
 
-def usage_sessions(found: Sequence[tuple[str, Usage]], next_cursor: str | None) -> schemas.UsageSessionsAnswer:
-    return schemas.UsageSessionsAnswer(
+def usage_sessions(found: Sequence[tuple[str, Usage]], next_cursor: str | None) -> usage_schemas.UsageSessionsAnswer:
+    return usage_schemas.UsageSessionsAnswer(
         sessions=[
-            schemas.SessionUsage(
+            usage_schemas.SessionUsage(
                 session_id=session_id, minutes=one.minutes, seconds=one.seconds, seen_seconds=one.seen_s
             )
             for session_id, one in found
@@ -115,8 +128,8 @@ def _sums(used: Usage) -> dict[str, int]:
 
 def created_hosted(
     record: SessionRecord, token: str, sessions: Sessions, addresses: Addresses, now: CurrentUsage
-) -> schemas.HostedCreated:
-    created = schemas.CreatedHostedSession(
+) -> session_schemas.HostedCreated:
+    created = session_schemas.CreatedHostedSession(
         session_id=record.id,
         avatar=avatar_of(record, addresses),
         status=Status(record.status),
@@ -128,7 +141,7 @@ def created_hosted(
         created_at=format_time(record.created_at_ms),
         metadata=record.metadata,
     )
-    return schemas.HostedCreated(session=created, usage=usage(now))
+    return session_schemas.HostedCreated(session=created, usage=usage(now))
 
 
 def created_own(
@@ -139,10 +152,10 @@ def created_own(
     now: CurrentUsage,
     *,
     room: RoomSpec | Proxy | None = None,
-) -> schemas.OwnCreated | schemas.OwnCreatedElsewhere | schemas.ProxyCreated:
+) -> session_schemas.OwnCreated | session_schemas.OwnCreatedElsewhere | session_schemas.ProxyCreated:
     """`room`: as the create asked for it. The caller has address and token of a room of its own already."""
     assert record.started_at_ms is not None and record.aspect_ratio is not None
-    created = schemas.CreatedOwnSession(
+    created = session_schemas.CreatedOwnSession(
         session_id=record.id,
         status=Status(record.status),
         session_token=token,
@@ -154,26 +167,28 @@ def created_own(
     )
     if room == PROXY:
         door = sessions.proxy_room(record)
-        shown = schemas.ProxyRoom(roomURL=door.url, participantToken=door.token)
-        in_room = schemas.CreatedProxySession(**dict(created), room=shown)
-        return schemas.ProxyCreated(session=in_room, room=shown, usage=usage(now))
+        shown = room_schemas.ProxyRoom(roomURL=door.url, participantToken=door.token)
+        in_room = session_schemas.CreatedProxySession(**dict(created), room=shown)
+        return session_schemas.ProxyCreated(session=in_room, room=shown, usage=usage(now))
     if room is not None:
-        return schemas.OwnCreatedElsewhere(session=created, usage=usage(now))
-    embedded = schemas.EmbeddedRoom(
+        return session_schemas.OwnCreatedElsewhere(session=created, usage=usage(now))
+    embedded = room_schemas.EmbeddedRoom(
         url=addresses.room(record), name=record.room_name, token=sessions.room_token(record)
     )
-    in_embedded = schemas.CreatedEmbeddedSession(**dict(created), room=embedded)
-    return schemas.OwnCreated(session=in_embedded, room=embedded, usage=usage(now))
+    in_embedded = session_schemas.CreatedEmbeddedSession(**dict(created), room=embedded)
+    return session_schemas.OwnCreated(session=in_embedded, room=embedded, usage=usage(now))
 
 
-def ended(record: SessionRecord, addresses: Addresses) -> schemas.HostedEnded | schemas.OwnEnded:
+def ended(record: SessionRecord, addresses: Addresses) -> session_schemas.HostedEnded | session_schemas.OwnEnded:
     status = Status(record.status)
     started_at, ended_at = format_time_or_none(record.started_at_ms), format_time_or_none(record.ended_at_ms)
     if record.dialect == OWN:
-        return schemas.OwnEnded(
-            session=schemas.OwnEnd(session_id=record.id, status=status, started_at=started_at, ended_at=ended_at)
+        return session_schemas.OwnEnded(
+            session=session_schemas.OwnEnd(
+                session_id=record.id, status=status, started_at=started_at, ended_at=ended_at
+            )
         )
-    shape = schemas.EndedHostedSession(
+    shape = session_schemas.EndedHostedSession(
         session_id=record.id,
         avatar=avatar_of(record, addresses),
         status=status,
@@ -181,12 +196,12 @@ def ended(record: SessionRecord, addresses: Addresses) -> schemas.HostedEnded | 
         ended_at=ended_at,
         created_at=format_time(record.created_at_ms),
     )
-    return schemas.HostedEnded(session=shape)
+    return session_schemas.HostedEnded(session=shape)
 
 
-def avatar(listed: Listed, addresses: Addresses) -> schemas.Avatar:
+def avatar(listed: Listed, addresses: Addresses) -> avatar_schemas.Avatar:
     record = listed.avatar
-    return schemas.Avatar(
+    return avatar_schemas.Avatar(
         avatar_id=record.id,
         name=record.name,
         preview_img_url=None if listed.face_id is None else addresses.picture(listed.face_id, PREVIEW),
@@ -201,8 +216,8 @@ def avatar(listed: Listed, addresses: Addresses) -> schemas.Avatar:
     )
 
 
-def flat_avatar(record: AvatarRecord, addresses: Addresses) -> schemas.FlatAvatar:
-    return schemas.FlatAvatar(
+def flat_avatar(record: AvatarRecord, addresses: Addresses) -> avatar_schemas.FlatAvatar:
+    return avatar_schemas.FlatAvatar(
         avatar_id=record.id,
         tags=record.tags,
         preview_url=addresses.picture(record.id, PREVIEW),
@@ -210,18 +225,18 @@ def flat_avatar(record: AvatarRecord, addresses: Addresses) -> schemas.FlatAvata
     )
 
 
-def uploaded_face(record: AvatarRecord, addresses: Addresses) -> schemas.UploadedFace:
-    return schemas.UploadedFace(
+def uploaded_face(record: AvatarRecord, addresses: Addresses) -> avatar_schemas.UploadedFace:
+    return avatar_schemas.UploadedFace(
         preview_url=addresses.picture(record.id, PREVIEW),
         image_url=addresses.picture(record.id, IMAGE),
         avatar_id=record.id,
     )
 
 
-def face_report(report: PreparationReport) -> schemas.FaceReport:
+def face_report(report: PreparationReport) -> avatar_schemas.FaceReport:
     """Warnings come first; within a severity, the order in which a person would say it."""
     remarks = sorted(report.remarks, key=lambda remark: remark.severity != "warning")
-    return schemas.FaceReport(
+    return avatar_schemas.FaceReport(
         verdict=report.verdict,
         photo_width_px=report.photo_width_px,
         photo_height_px=report.photo_height_px,
@@ -230,7 +245,7 @@ def face_report(report: PreparationReport) -> schemas.FaceReport:
         yaw_deg=report.yaw_deg,
         pitch_deg=report.pitch_deg,
         remarks=[
-            schemas.FaceRemark(
+            avatar_schemas.FaceRemark(
                 code=remark.code,
                 kind=remark.kind,
                 severity=remark.severity,
@@ -242,36 +257,36 @@ def face_report(report: PreparationReport) -> schemas.FaceReport:
     )
 
 
-def session_metrics(record: SessionRecord, seen: SessionMetrics) -> schemas.SessionMetricsAnswer:
+def session_metrics(record: SessionRecord, seen: SessionMetrics) -> metrics_schemas.SessionMetricsAnswer:
     last = seen.last
     round_trips_ms = [viewer.round_trip_ms for viewer in last.viewers if viewer.round_trip_ms is not None]
-    return schemas.SessionMetricsAnswer(
-        metrics=schemas.SessionMetrics(
+    return metrics_schemas.SessionMetricsAnswer(
+        metrics=metrics_schemas.SessionMetrics(
             session_id=record.id,
             status=Status(record.status),
             performed_s=round(seen.performed_s, 3),
-            frames=schemas.FrameMetrics(
+            frames=metrics_schemas.FrameMetrics(
                 rate=seen.frame_rate,
                 wanted_rate=last.fps,
                 drawn=seen.frames,
                 hurried=seen.hurried_frames,
                 late=seen.late_frames,
             ),
-            sound=schemas.SoundMetrics(blocks=seen.blocks, underruns=seen.underruns, drift_ms=last.behind_ms),
-            speech=schemas.SpeechMetrics(
+            sound=metrics_schemas.SoundMetrics(blocks=seen.blocks, underruns=seen.underruns, drift_ms=last.behind_ms),
+            speech=metrics_schemas.SpeechMetrics(
                 queued_s=last.queued_s, utterances=seen.utterances, interrupted=seen.interrupted_utterances
             ),
-            latency_ms=schemas.LatencyMetrics(
+            latency_ms=metrics_schemas.LatencyMetrics(
                 motion=_percentiles(seen.motion_ms),
                 frame=_percentiles(seen.frame_ms),
                 packet=_percentiles(seen.packet_ms),
             ),
-            interrupts=schemas.InterruptMetrics(
+            interrupts=metrics_schemas.InterruptMetrics(
                 count=seen.interrupts,
                 confirmed_ms=_percentiles(seen.confirmed_ms),
                 silent_ms=_percentiles(seen.silent_ms),
             ),
-            viewers=schemas.ViewerMetrics(
+            viewers=metrics_schemas.ViewerMetrics(
                 watching=len(last.viewers),
                 round_trip_ms=max(round_trips_ms, default=None),
                 lost_share=max((viewer.lost_share for viewer in last.viewers), default=None),
@@ -282,20 +297,22 @@ def session_metrics(record: SessionRecord, seen: SessionMetrics) -> schemas.Sess
                 dropped_pictures=seen.dropped_pictures,
                 dropped_blocks=seen.dropped_blocks,
             ),
-            utterances=[schemas.UtteranceMetrics(**msgspec.structs.asdict(one)) for one in seen.newest],
+            utterances=[metrics_schemas.UtteranceMetrics(**msgspec.structs.asdict(one)) for one in seen.newest],
         )
     )
 
 
-def _percentiles(of: Percentiles) -> schemas.MetricPercentiles:
-    return schemas.MetricPercentiles(p50=of.p50, p95=of.p95, p99=of.p99)
+def _percentiles(of: Percentiles) -> metrics_schemas.MetricPercentiles:
+    return metrics_schemas.MetricPercentiles(p50=of.p50, p95=of.p95, p99=of.p99)
 
 
-def capacity(now: Capacity) -> schemas.CapacityAnswer:
-    places = [schemas.FreePlaces(width=place.width_px, height=place.height_px, free=place.free) for place in now.places]
+def capacity(now: Capacity) -> server_schemas.CapacityAnswer:
+    places = [
+        server_schemas.FreePlaces(width=place.width_px, height=place.height_px, free=place.free) for place in now.places
+    ]
     full = not any(place.free for place in now.places)
-    return schemas.CapacityAnswer(
-        capacity=schemas.ServerCapacity(
+    return server_schemas.CapacityAnswer(
+        capacity=server_schemas.ServerCapacity(
             sessions=now.sessions,
             places=places,
             load=round(now.load, 2),

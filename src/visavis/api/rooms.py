@@ -10,9 +10,9 @@ from functools import partial
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from visavis.api import schemas
 from visavis.api.described import rooms as described
 from visavis.api.described.rooms import FRAGMENT_TYPE
+from visavis.api.schemas import room_schemas
 from visavis.api.services import Services, ServicesDep, origin_of
 from visavis.connections.scope import prove
 from visavis.errors import (
@@ -120,7 +120,9 @@ async def picture(name: str, request: Request, services: ServicesDep) -> Respons
         (width_px, height_px), output = services.live.size_and_output(record.id)
     except SessionEnded:
         raise _gone(record, services) from None
-    shown = schemas.RoomPicture(video_width=width_px, video_height=height_px, transparent=output.backdrop.transparent)
+    shown = room_schemas.RoomPicture(
+        video_width=width_px, video_height=height_px, transparent=output.backdrop.transparent
+    )
     return JSONResponse(shown.model_dump(mode="json"), headers={"Cache-Control": "no-store"})
 
 

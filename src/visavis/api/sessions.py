@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
-from visavis.api import presenters, schemas
+from visavis.api import presenters
 from visavis.api.addresses import Addresses
 from visavis.api.body import json_object, metadata_of
 from visavis.api.cursors import cursor_after, read_cursor
@@ -21,6 +21,8 @@ from visavis.api.described.parts import Undescribed
 from visavis.api.face import avatar_of_text
 from visavis.api.livekit_networks import networks_for
 from visavis.api.own_rooms import read_room
+from visavis.api.schemas import session_schemas
+from visavis.api.schemas.parts import Done
 from visavis.api.services import AddressesDep, Caller, Services, ServicesDep
 from visavis.api.shown_sessions import reply_with, shown_session
 from visavis.api.strict import APPLIED, check_members, is_strict
@@ -259,7 +261,7 @@ async def get(
 @router.delete("/{session_id}", **described.DELETE)
 async def delete(session_id: str, services: ServicesDep, key: Caller) -> JSONResponse:
     await services.sessions.delete(key, session_id)
-    return reply(schemas.Done())
+    return reply(Done())
 
 
 @router.put("/{session_id}/start", **described.PUT_START)
@@ -267,9 +269,9 @@ async def delete(session_id: str, services: ServicesDep, key: Caller) -> JSONRes
 async def start(session_id: str, services: ServicesDep, key: Caller, addresses: AddressesDep) -> JSONResponse:
     record = await services.sessions.start(key, session_id)
     if record is None:
-        return reply(schemas.Started(ws_uri="try_again", expiration=None))
+        return reply(session_schemas.Started(ws_uri="try_again", expiration=None))
     expiration = format_time_or_none(record.expiration_ms)
-    return reply(schemas.Started(ws_uri=addresses.channel(record), expiration=expiration))
+    return reply(session_schemas.Started(ws_uri=addresses.channel(record), expiration=expiration))
 
 
 @router.put("/{session_id}/end", **described.PUT_END)

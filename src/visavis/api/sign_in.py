@@ -10,8 +10,9 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
 from visavis.accounts.sign_ins import SignIn
-from visavis.api import schemas
 from visavis.api.body import json_object
+from visavis.api.schemas import browser_schemas
+from visavis.api.schemas.parts import Done
 from visavis.api.services import AddressesDep, Services, ServicesDep
 from visavis.connections.scope import prove
 from visavis.errors import InvalidRequest
@@ -56,7 +57,7 @@ async def get(request: Request, services: ServicesDep) -> JSONResponse:
     address = request.client.host if request.client else "unknown"
     found = None if token is None else await services.sign_ins.find(token, address=address)
     if token is None or found is None:
-        return JSONResponse(schemas.SignedIn(sign_in=None).model_dump(mode="json"))
+        return JSONResponse(browser_schemas.SignedIn(sign_in=None).model_dump(mode="json"))
     return _shown(found, token, services)
 
 
@@ -69,15 +70,15 @@ async def end(request: Request, services: ServicesDep, addresses: AddressesDep) 
     if token is not None:
         cookies.check_token(token, request.headers)
         await services.sign_ins.end(token)
-    answer = JSONResponse(schemas.Done().model_dump(mode="json"))
+    answer = JSONResponse(Done().model_dump(mode="json"))
     answer.headers["Set-Cookie"] = cookies.set_header("", lasts_s=0, secure=_is_secure(addresses.base_url))
     return answer
 
 
 def _shown(found: SignIn, token: str, services: Services) -> JSONResponse:
-    shown = schemas.SignedIn(
-        sign_in=schemas.SignIn(
-            key=schemas.SignInKey(
+    shown = browser_schemas.SignedIn(
+        sign_in=browser_schemas.SignIn(
+            key=browser_schemas.SignInKey(
                 name=found.key.name, start=found.key.start, test=found.key.test, scopes=found.key.scopes
             ),
             expires_at=format_time(found.expires_at_ms),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from visavis.api import webhook_schemas as schemas
+from visavis.api.schemas import webhook_schemas
 from visavis.store.deliveries import Shown
 from visavis.store.news import DeliveryStatus
 from visavis.store.records import AttemptRecord
@@ -14,9 +14,9 @@ from visavis.webhooks.message import body_of
 from visavis.webhooks.service import ShownWebhook
 
 
-def webhook(shown: ShownWebhook) -> schemas.Webhook:
+def webhook(shown: ShownWebhook) -> webhook_schemas.Webhook:
     record = shown.webhook
-    return schemas.Webhook(
+    return webhook_schemas.Webhook(
         webhook_id=record.id,
         url=record.url,
         events=record.events,
@@ -29,9 +29,9 @@ def webhook(shown: ShownWebhook) -> schemas.Webhook:
     )
 
 
-def delivery(shown: Shown) -> schemas.Delivery:
+def delivery(shown: Shown) -> webhook_schemas.Delivery:
     record, event = shown.delivery, shown.event
-    return schemas.Delivery(
+    return webhook_schemas.Delivery(
         delivery_id=record.id,
         event_id=event.id,
         type=event.type,
@@ -45,12 +45,12 @@ def delivery(shown: Shown) -> schemas.Delivery:
     )
 
 
-def delivery_details(shown: Shown, attempts: Sequence[AttemptRecord]) -> schemas.DeliveryWithAttempts:
-    return schemas.DeliveryWithAttempts(
+def delivery_details(shown: Shown, attempts: Sequence[AttemptRecord]) -> webhook_schemas.DeliveryWithAttempts:
+    return webhook_schemas.DeliveryWithAttempts(
         **dict(delivery(shown)),
         event=json.loads(body_of(shown.event)),
         attempt_log=[
-            schemas.Attempt(
+            webhook_schemas.Attempt(
                 number=one.number,
                 at=format_time(one.at_ms),
                 duration_ms=one.duration_ms,

@@ -8,13 +8,13 @@ import anyio
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
-from visavis.api import schemas as answers
 from visavis.api import webhook_presenters as presenters
-from visavis.api import webhook_schemas as schemas
 from visavis.api.body import json_object
 from visavis.api.cursors import read_id_cursor
 from visavis.api.described import webhooks as described
 from visavis.api.described.parts import Undescribed
+from visavis.api.schemas import webhook_schemas
+from visavis.api.schemas.parts import Done
 from visavis.api.services import Caller, Services, ServicesDep
 from visavis.api.sessions import read_limit, reply
 from visavis.errors import InvalidRequest
@@ -34,7 +34,7 @@ LISTENER_LOOKS_EVERY_S = 0.25
 @router.post("", status_code=201, **described.CREATE)
 async def create(request: Request, services: ServicesDep, key: Caller) -> JSONResponse:
     made, secret = await create_webhook(await json_object(request), services, key)
-    return reply(schemas.WebhookWithSecret(webhook=presenters.webhook(made), secret=secret), 201)
+    return reply(webhook_schemas.WebhookWithSecret(webhook=presenters.webhook(made), secret=secret), 201)
 
 
 async def create_webhook(body: dict[str, Any], services: Services, owner: Owner) -> tuple[ShownWebhook, str]:
@@ -70,14 +70,14 @@ def _events_of(body: dict[str, Any]) -> list[str] | None:
 @router.get("", **described.LIST)
 async def listed(services: ServicesDep, key: Caller) -> JSONResponse:
     found = await services.webhooks.of(key)
-    return reply(schemas.ManyWebhooks(webhooks=[presenters.webhook(one) for one in found]))
+    return reply(webhook_schemas.ManyWebhooks(webhooks=[presenters.webhook(one) for one in found]))
 
 
 @router.post("/listen", include_in_schema=False)
 async def listen(request: Request, services: ServicesDep, key: Caller) -> JSONResponse:
     body = await json_object(request)
     record, secret = await services.webhooks.listen(key, events=_events_of(body) or [])
-    return reply(schemas.Listener(listener_id=record.id, secret=secret), 201)
+    return reply(webhook_schemas.Listener(listener_id=record.id, secret=secret), 201)
 
 
 @router.post("/listen/{listener_id}", include_in_schema=False)
@@ -89,25 +89,27 @@ async def take(listener_id: str, services: ServicesDep, key: Caller) -> JSONResp
         await anyio.sleep(LISTENER_LOOKS_EVERY_S)
         events = await services.webhooks.take(key, listener_id)
     return reply(
-        schemas.SignedEvents(events=[schemas.SignedEvent(headers=one.headers, body=one.body) for one in events])
+        webhook_schemas.SignedEvents(
+            events=[webhook_schemas.SignedEvent(headers=one.headers, body=one.body) for one in events]
+        )
     )
 
 
 @router.delete("/listen/{listener_id}", include_in_schema=False)
 async def stop_listening(listener_id: str, services: ServicesDep, key: Caller) -> JSONResponse:
     await services.webhooks.stop_listening(key, listener_id)
-    return reply(answers.Done())
+    return reply(Done())
 
 
 @router.get("/{webhook_id}", **described.GET)
 async def get(webhook_id: str, services: ServicesDep, key: Caller) -> JSONResponse:
-    return reply(schemas.OneWebhook(webhook=presenters.webhook(await services.webhooks.get(key, webhook_id))))
+    return reply(webhook_schemas.OneWebhook(webhook=presenters.webhook(await services.webhooks.get(key, webhook_id))))
 
 
 @router.patch("/{webhook_id}", **described.CHANGE)
 async def change(webhook_id: str, request: Request, services: ServicesDep, key: Caller) -> JSONResponse:
     changed = await change_webhook(request, services, key, webhook_id)
-    return reply(schemas.OneWebhook(webhook=presenters.webhook(changed)))
+    return reply(webhook_schemas.OneWebhook(webhook=presenters.webhook(changed)))
 
 
 async def change_webhook(request: Request, services: Services, owner: Owner, webhook_id: str) -> ShownWebhook:
@@ -123,13 +125,13 @@ async def change_webhook(request: Request, services: Services, owner: Owner, web
 @router.delete("/{webhook_id}", **described.DELETE)
 async def delete(webhook_id: str, services: ServicesDep, key: Caller) -> JSONResponse:
     await services.webhooks.remove(key, webhook_id)
-    return reply(answers.Done())
+    return reply(Done())
 
 
 @router.post("/{webhook_id}/rotate", **described.ROTATE)
 async def rotate(webhook_id: str, request: Request, services: ServicesDep, key: Caller) -> JSONResponse:
     shown, secret = await rotate_secret(request, services, key, webhook_id)
-    return reply(schemas.WebhookWithSecret(webhook=presenters.webhook(shown), secret=secret))
+    return reply(webhook_schemas.WebhookWithSecret(webhook=presenters.webhook(shown), secret=secret))
 
 
 async def rotate_secret(
@@ -149,12 +151,12 @@ async def rotate_secret(
 @router.post("/{webhook_id}/ping", status_code=202, **described.PING)
 async def ping(webhook_id: str, services: ServicesDep, key: Caller) -> JSONResponse:
     shown = await services.webhooks.ping(key, webhook_id)
-    return reply(schemas.OneDelivery(delivery=presenters.delivery(shown)), 202)
+    return reply(webhook_schemas.OneDelivery(delivery=presenters.delivery(shown)), 202)
 
 
 @router.post("/{webhook_id}/replay", status_code=202, **described.REPLAY_ALL)
 async def replay_undelivered(webhook_id: str, services: ServicesDep, key: Caller) -> JSONResponse:
-    return reply(schemas.Replayed(replayed=await services.webhooks.replay_undelivered(key, webhook_id)), 202)
+    return reply(webhook_schemas.Replayed(replayed=await services.webhooks.replay_undelivered(key, webhook_id)), 202)
 
 
 @router.get("/{webhook_id}/deliveries", **described.DELIVERIES)
@@ -179,16 +181,16 @@ async def list_deliveries(
     found = await services.webhooks.deliveries(owner, webhook_id, status=status, before_id=before_id, limit=count + 1)
     next_cursor = found[count - 1].delivery.id if len(found) > count else None
     shown = [presenters.delivery(one) for one in found[:count]]
-    return reply(schemas.DeliveryPage(deliveries=shown, next_cursor=next_cursor))
+    return reply(webhook_schemas.DeliveryPage(deliveries=shown, next_cursor=next_cursor))
 
 
 @router.get("/{webhook_id}/deliveries/{delivery_id}", **described.DELIVERY)
 async def delivery(webhook_id: str, delivery_id: str, services: ServicesDep, key: Caller) -> JSONResponse:
     shown, attempts = await services.webhooks.delivery(key, webhook_id, delivery_id)
-    return reply(schemas.DeliveryDetails(delivery=presenters.delivery_details(shown, attempts)))
+    return reply(webhook_schemas.DeliveryDetails(delivery=presenters.delivery_details(shown, attempts)))
 
 
 @router.post("/{webhook_id}/deliveries/{delivery_id}/replay", status_code=202, **described.REPLAY)
 async def replay(webhook_id: str, delivery_id: str, services: ServicesDep, key: Caller) -> JSONResponse:
     shown = await services.webhooks.replay(key, webhook_id, delivery_id)
-    return reply(schemas.OneDelivery(delivery=presenters.delivery(shown)), 202)
+    return reply(webhook_schemas.OneDelivery(delivery=presenters.delivery(shown)), 202)

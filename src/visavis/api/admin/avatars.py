@@ -12,7 +12,7 @@ from visavis.api.admin.parts import cut, names_of, read_count, read_id
 from visavis.api.cursors import read_id_cursor
 from visavis.api.described.admin import avatars as described
 from visavis.api.described.parts import Undescribed
-from visavis.api.schemas import Done
+from visavis.api.schemas.parts import Done
 from visavis.api.services import AddressesDep, ServicesDep
 from visavis.api.sessions import reply
 

@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, WithJsonSchema
 
 from visavis.accounts.scopes import Scope
-from visavis.api.schemas import AccountUsage, Answer, AvatarId, ServerCapacity, SessionId, Time, Url, id_pattern
-from visavis.api.webhook_schemas import OneWebhook, Webhook, WebhookWithSecret
+from visavis.api.schemas.parts import Answer, AvatarId, SessionId, Time, Url, id_pattern
+from visavis.api.schemas.server_schemas import ServerCapacity
+from visavis.api.schemas.usage_schemas import AccountUsage
+from visavis.api.schemas.webhook_schemas import OneWebhook, Webhook, WebhookWithSecret
 from visavis.sessions.lifecycle import EndReason, Status
 
 ACCOUNT_ID, KEY_ID, PURCHASE_ID, AUDIT_ID = (id_pattern(kind) for kind in ("acct", "key", "purc", "audt"))

@@ -8,14 +8,14 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
 from visavis.api import webhook_presenters as answers
-from visavis.api import webhook_schemas
 from visavis.api.admin import presenters, schemas
 from visavis.api.admin.parts import cut, names_of, read_count, read_id
 from visavis.api.body import json_object
 from visavis.api.cursors import read_id_cursor
 from visavis.api.described.admin import webhooks as described
 from visavis.api.described.parts import Undescribed
-from visavis.api.schemas import Done
+from visavis.api.schemas import webhook_schemas
+from visavis.api.schemas.parts import Done
 from visavis.api.services import Services, ServicesDep
 from visavis.api.sessions import reply
 from visavis.api.webhooks import change_webhook, create_webhook, list_deliveries, rotate_secret

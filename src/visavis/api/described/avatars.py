@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from visavis.api import schemas
 from visavis.api.described import examples, refusals
 from visavis.api.described.parts import Described, answer, body, parameters
 from visavis.api.described.requests import POINTS
+from visavis.api.schemas import avatar_schemas
+from visavis.api.schemas.parts import Done
 from visavis.errors import (
     AccessDenied,
     AvatarNotALook,
@@ -37,7 +38,7 @@ LIST: Described = {
         _CHARACTERS_ONLY,
         {"name": "view", "description": "The own-room shape: looks alone", "enum": ["flat"]},
     ),
-    "response_model": schemas.ManyAvatars | schemas.FlatAvatars,
+    "response_model": avatar_schemas.ManyAvatars | avatar_schemas.FlatAvatars,
     "responses": answer(
         200,
         {"Characters": examples.CHARACTERS, "Looks of a character": examples.LOOKS, "Flat": examples.FLAT_AVATARS},
@@ -49,7 +50,7 @@ PUBLIC: Described = {
     "summary": "List the public avatars",
     "description": "Newest first, at most 100.",
     "openapi_extra": parameters(_CHARACTERS_ONLY),
-    "response_model": schemas.ManyAvatars,
+    "response_model": avatar_schemas.ManyAvatars,
     "responses": answer(200, {"Characters": examples.PUBLIC_AVATARS}) | refusals.v1(InvalidRequest),
 }
 
@@ -126,7 +127,7 @@ UPLOAD_FACE: Described = {
     "description": "Exactly one of `file`, `image_url` and `image_base64`: JPEG, PNG, WebP or GIF, at most 10 MB. "
     "Answers when the avatar is ready, some seconds later.",
     "openapi_extra": _REPORT_TOO | _photo_body({"name": _NAME}),
-    "response_model": schemas.UploadedFace | schemas.UploadedFaceWithReport,
+    "response_model": avatar_schemas.UploadedFace | avatar_schemas.UploadedFaceWithReport,
     "responses": answer(201, {"Plain": examples.UPLOADED_FACE, "With report=true": examples.UPLOADED_FACE_WITH_REPORT})
     | refusals.v1_post(*_PHOTO_REFUSALS),
 }
@@ -136,7 +137,7 @@ REPLACE_FACE: Described = {
     "description": "Makes a look anew from another photo, under its id; of a character, its first look. Sessions that "
     "run go on as they are.",
     "openapi_extra": _REPORT_TOO | _photo_body({}),
-    "response_model": schemas.UploadedFace | schemas.UploadedFaceWithReport,
+    "response_model": avatar_schemas.UploadedFace | avatar_schemas.UploadedFaceWithReport,
     "responses": answer(200, {"Plain": examples.UPLOADED_FACE, "With report=true": examples.UPLOADED_FACE_WITH_REPORT})
     | refusals.v1(AccessDenied, AvatarNotFound, AvatarNotALook, *_PHOTO_REFUSALS),
 }
@@ -144,7 +145,7 @@ REPLACE_FACE: Described = {
 REPORT: Described = {
     "summary": "What was found in an avatar's photo",
     "description": "Of a look, or of a character's first look.",
-    "response_model": schemas.FaceReportAnswer,
+    "response_model": avatar_schemas.FaceReportAnswer,
     "responses": answer(200, {"Report": examples.FACE_REPORT})
     | refusals.v1(AvatarNotALook, AccessDenied, AvatarNotFound, ReportNotFound),
 }
@@ -152,7 +153,7 @@ REPORT: Described = {
 DELETE: Described = {
     "summary": "Delete an avatar of your own",
     "description": "A character goes with its looks. Live sessions finish first.",
-    "response_model": schemas.Done,
+    "response_model": Done,
     "responses": answer(200, {"Deleted": examples.DONE}) | refusals.v1(AccessDenied, AvatarNotFound),
 }
 

@@ -4,7 +4,16 @@ a member; docs/reference shows the same ones.
 
 from __future__ import annotations
 
-from visavis.api import schemas
+from visavis.api.schemas import (
+    avatar_schemas,
+    browser_schemas,
+    metrics_schemas,
+    room_schemas,
+    server_schemas,
+    session_schemas,
+    usage_schemas,
+)
+from visavis.api.schemas.parts import Done
 from visavis.sessions.lifecycle import Status
 
 SESSION_ID = "sess_01J8Z3N5K7Q9R2T4V6X8Y0A1B2"
@@ -19,8 +28,8 @@ CREATED, STARTED, ENDED, EXPIRES = (
 )
 TOKEN = "Y0dqkcV2H9pVbJmKx3f7sT1wLzQ4nR8uE6aG5iCoDhM"
 ROOM_TOKEN = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJyb29tIjoidnYtOGEzZCJ9.kQ2x"
-BROWSER_TOKEN = schemas.BrowserTokenMinted(
-    token=schemas.BrowserToken(
+BROWSER_TOKEN = browser_schemas.BrowserTokenMinted(
+    token=browser_schemas.BrowserToken(
         token_id="tok_01J8Z3N5K7Q9R2T4V6X8Y0A1B7",
         token="vvt_7Yk2mQ9xZc4VbN1pLw8RtG5hJs3KdF6aXe0UoIiTyPr",
         purpose="watch",
@@ -32,19 +41,21 @@ METADATA = {"user_name": "John Doe"}
 URL = "https://avatars.example.com"
 _SIGNED = "?e=1705330800&s=kW8vQ2mX5nR7tY4uB1cD9g"  # the query of a private picture's address
 
-_AVATAR = schemas.SessionAvatar(
+_AVATAR = session_schemas.SessionAvatar(
     avatar_id=LOOK_ID, name="Professional Avatar (Look)", url=f"{URL}/media/avatars/{LOOK_ID}/image.jpg{_SIGNED}"
 )
-_ROOM = schemas.DailyRoom(url=f"{URL}/rooms/vv-8a3d", name="vv-8a3d", token=ROOM_TOKEN)
-_USAGE = schemas.Usage(
-    concurrency=schemas.Concurrency(current=0, max=1, available=1), minutes=schemas.Minutes(total_remaining=120)
+_ROOM = room_schemas.DailyRoom(url=f"{URL}/rooms/vv-8a3d", name="vv-8a3d", token=ROOM_TOKEN)
+_USAGE = usage_schemas.Usage(
+    concurrency=usage_schemas.Concurrency(current=0, max=1, available=1),
+    minutes=usage_schemas.Minutes(total_remaining=120),
 )
-_UNLIMITED = schemas.Usage(
-    concurrency=schemas.Concurrency(current=1, max=None, available=None), minutes=schemas.Minutes(total_remaining=None)
+_UNLIMITED = usage_schemas.Usage(
+    concurrency=usage_schemas.Concurrency(current=1, max=None, available=None),
+    minutes=usage_schemas.Minutes(total_remaining=None),
 )
 
-HOSTED_CREATED = schemas.HostedCreated(
-    session=schemas.CreatedHostedSession(
+HOSTED_CREATED = session_schemas.HostedCreated(
+    session=session_schemas.CreatedHostedSession(
         session_id=SESSION_ID,
         avatar=_AVATAR,
         status=Status.CREATED,
@@ -58,7 +69,7 @@ HOSTED_CREATED = schemas.HostedCreated(
     ),
     usage=_USAGE,
 )
-_OWN = schemas.CreatedOwnSession(
+_OWN = session_schemas.CreatedOwnSession(
     session_id=OWN_SESSION_ID,
     status=Status.STARTED,
     session_token=TOKEN,
@@ -68,20 +79,22 @@ _OWN = schemas.CreatedOwnSession(
     metadata=METADATA,
     aspect_ratio="4:3",
 )
-_EMBEDDED_ROOM = schemas.EmbeddedRoom(url=f"{URL}/rooms/vv-1c9e", name="vv-1c9e", token=ROOM_TOKEN)
-OWN_CREATED = schemas.OwnCreated(
-    session=schemas.CreatedEmbeddedSession(**dict(_OWN), room=_EMBEDDED_ROOM), room=_EMBEDDED_ROOM, usage=_UNLIMITED
+_EMBEDDED_ROOM = room_schemas.EmbeddedRoom(url=f"{URL}/rooms/vv-1c9e", name="vv-1c9e", token=ROOM_TOKEN)
+OWN_CREATED = session_schemas.OwnCreated(
+    session=session_schemas.CreatedEmbeddedSession(**dict(_OWN), room=_EMBEDDED_ROOM),
+    room=_EMBEDDED_ROOM,
+    usage=_UNLIMITED,
 )
-_PROXY_ROOM = schemas.ProxyRoom(roomURL="wss://livekit.example.com", participantToken=ROOM_TOKEN)
-PROXY_CREATED = schemas.ProxyCreated(
-    session=schemas.CreatedProxySession(**dict(_OWN), room=_PROXY_ROOM),
+_PROXY_ROOM = room_schemas.ProxyRoom(roomURL="wss://livekit.example.com", participantToken=ROOM_TOKEN)
+PROXY_CREATED = session_schemas.ProxyCreated(
+    session=session_schemas.CreatedProxySession(**dict(_OWN), room=_PROXY_ROOM),
     room=_PROXY_ROOM,
     usage=_UNLIMITED,
 )
-CHANNEL = schemas.Started(ws_uri=f"wss://avatars.example.com/v1/channel/{SESSION_ID}", expiration=EXPIRES)
-TRY_AGAIN = schemas.Started(ws_uri="try_again", expiration=None)
+CHANNEL = session_schemas.Started(ws_uri=f"wss://avatars.example.com/v1/channel/{SESSION_ID}", expiration=EXPIRES)
+TRY_AGAIN = session_schemas.Started(ws_uri="try_again", expiration=None)
 
-_ENDED = schemas.HostedSession(
+_ENDED = session_schemas.HostedSession(
     session_id=SESSION_ID,
     avatar=_AVATAR,
     status=Status.ENDED,
@@ -93,7 +106,7 @@ _ENDED = schemas.HostedSession(
     created_at=CREATED,
     metadata=METADATA,
 )
-_RUNNING = schemas.OwnSession(
+_RUNNING = session_schemas.OwnSession(
     session_id=OWN_SESSION_ID,
     status=Status.STARTED,
     started_at=STARTED,
@@ -102,22 +115,22 @@ _RUNNING = schemas.OwnSession(
     duration=42,
     metadata=METADATA,
 )
-HOSTED_SESSION = schemas.OneSession(session=_ENDED)
-OWN_SESSION = schemas.OneSession(session=_RUNNING)
+HOSTED_SESSION = session_schemas.OneSession(session=_ENDED)
+OWN_SESSION = session_schemas.OneSession(session=_RUNNING)
 _ENDED_OWN = dict(_RUNNING) | {"status": Status.ENDED, "ended_at": ENDED, "duration": 330}
 _BILLED = {"minutes": 6, "included_minutes": 6, "purchased_minutes": 0}
-ENDED_OWN_SESSION = schemas.OneSession(
-    session=schemas.EndedOwnSession(**_ENDED_OWN, billing=schemas.Billing(**_BILLED))
+ENDED_OWN_SESSION = session_schemas.OneSession(
+    session=session_schemas.EndedOwnSession(**_ENDED_OWN, billing=session_schemas.Billing(**_BILLED))
 )
-ENDED_OWN_SESSION_WITH_SECONDS = schemas.OneSession(
-    session=schemas.EndedOwnSession(
-        **_ENDED_OWN, billing=schemas.BillingWithSeconds(**_BILLED, seconds=330, seen_seconds=322)
+ENDED_OWN_SESSION_WITH_SECONDS = session_schemas.OneSession(
+    session=session_schemas.EndedOwnSession(
+        **_ENDED_OWN, billing=session_schemas.BillingWithSeconds(**_BILLED, seconds=330, seen_seconds=322)
     )
 )
-SESSIONS = schemas.ManySessions(sessions=[_RUNNING, _ENDED])
-SESSION_PAGE = schemas.SessionPage(sessions=[_RUNNING], next_cursor=f"1705320000000-{OWN_SESSION_ID}")
-HOSTED_ENDED = schemas.HostedEnded(
-    session=schemas.EndedHostedSession(
+SESSIONS = session_schemas.ManySessions(sessions=[_RUNNING, _ENDED])
+SESSION_PAGE = session_schemas.SessionPage(sessions=[_RUNNING], next_cursor=f"1705320000000-{OWN_SESSION_ID}")
+HOSTED_ENDED = session_schemas.HostedEnded(
+    session=session_schemas.EndedHostedSession(
         session_id=SESSION_ID,
         avatar=_AVATAR,
         status=Status.ENDED,
@@ -126,11 +139,11 @@ HOSTED_ENDED = schemas.HostedEnded(
         created_at=CREATED,
     )
 )
-OWN_ENDED = schemas.OwnEnded(
-    session=schemas.OwnEnd(session_id=OWN_SESSION_ID, status=Status.ENDED, started_at=STARTED, ended_at=ENDED)
+OWN_ENDED = session_schemas.OwnEnded(
+    session=session_schemas.OwnEnd(session_id=OWN_SESSION_ID, status=Status.ENDED, started_at=STARTED, ended_at=ENDED)
 )
 
-_CHARACTER = schemas.Avatar(
+_CHARACTER = avatar_schemas.Avatar(
     avatar_id=CHARACTER_ID,
     name="Professional Avatar",
     preview_img_url=f"{URL}/media/avatars/{LOOK_ID}/preview.jpg{_SIGNED}",
@@ -143,21 +156,21 @@ _CHARACTER = schemas.Avatar(
     created_at=CREATED,
     updated_at=CREATED,
 )
-_LOOK = schemas.Avatar(
+_LOOK = avatar_schemas.Avatar(
     **dict(_CHARACTER)
     | {"avatar_id": LOOK_ID, "name": "Professional Avatar (Look)", "parent_id": CHARACTER_ID, "looks_count": 0}
 )
-_FLAT = schemas.FlatAvatar(
+_FLAT = avatar_schemas.FlatAvatar(
     avatar_id=LOOK_ID,
     tags=[],
     preview_url=f"{URL}/media/avatars/{LOOK_ID}/preview.jpg{_SIGNED}",
     image_url=f"{URL}/media/avatars/{LOOK_ID}/image.jpg{_SIGNED}",
 )
-CHARACTERS = schemas.ManyAvatars(avatars=[_CHARACTER])
-LOOKS = schemas.ManyAvatars(avatars=[_LOOK])
-PUBLIC_AVATARS = schemas.ManyAvatars(
+CHARACTERS = avatar_schemas.ManyAvatars(avatars=[_CHARACTER])
+LOOKS = avatar_schemas.ManyAvatars(avatars=[_LOOK])
+PUBLIC_AVATARS = avatar_schemas.ManyAvatars(
     avatars=[
-        schemas.Avatar(
+        avatar_schemas.Avatar(
             **dict(_CHARACTER)
             | {
                 "name": "Iris",
@@ -168,10 +181,10 @@ PUBLIC_AVATARS = schemas.ManyAvatars(
         )
     ]
 )
-FLAT_AVATARS = schemas.FlatAvatars(public_avatars=[], my_avatars=[_FLAT])
+FLAT_AVATARS = avatar_schemas.FlatAvatars(public_avatars=[], my_avatars=[_FLAT])
 
-UPLOADED_FACE = schemas.UploadedFace(preview_url=_FLAT.preview_url, image_url=_FLAT.image_url, avatar_id=LOOK_ID)
-_REPORT = schemas.FaceReport(
+UPLOADED_FACE = avatar_schemas.UploadedFace(preview_url=_FLAT.preview_url, image_url=_FLAT.image_url, avatar_id=LOOK_ID)
+_REPORT = avatar_schemas.FaceReport(
     verdict="fair",
     photo_width_px=256,
     photo_height_px=256,
@@ -180,14 +193,14 @@ _REPORT = schemas.FaceReport(
     yaw_deg=-0.4,
     pitch_deg=10.5,
     remarks=[
-        schemas.FaceRemark(
+        avatar_schemas.FaceRemark(
             code="FACE_SMALL",
             kind="found",
             severity="warning",
             message="The face is small (21 px between the eyes) and was enlarged: it looks soft",
             suggestion="Send a larger photo, or one taken from nearer: 90 px between the eyes and more look sharp",
         ),
-        schemas.FaceRemark(
+        avatar_schemas.FaceRemark(
             code="SMILE_WITH_TEETH",
             kind="found",
             severity="info",
@@ -196,65 +209,65 @@ _REPORT = schemas.FaceReport(
         ),
     ],
 )
-FACE_REPORT = schemas.FaceReportAnswer(report=_REPORT)
-UPLOADED_FACE_WITH_REPORT = schemas.UploadedFaceWithReport(**dict(UPLOADED_FACE), report=_REPORT)
-DONE = schemas.Done()
+FACE_REPORT = avatar_schemas.FaceReportAnswer(report=_REPORT)
+UPLOADED_FACE_WITH_REPORT = avatar_schemas.UploadedFaceWithReport(**dict(UPLOADED_FACE), report=_REPORT)
+DONE = Done()
 
-ACCOUNT_USAGE = schemas.UsageAnswer(
-    usage=schemas.AccountUsage(
-        period=schemas.UsagePeriod(start="2024-01-01T00:00:00Z", end="2024-02-01T00:00:00Z"),
-        included_minutes=schemas.IncludedMinutes(total=120, used=120, remaining=0),
-        purchased_minutes=schemas.PurchasedMinutes(total=60, remaining=57),
+ACCOUNT_USAGE = usage_schemas.UsageAnswer(
+    usage=usage_schemas.AccountUsage(
+        period=usage_schemas.UsagePeriod(start="2024-01-01T00:00:00Z", end="2024-02-01T00:00:00Z"),
+        included_minutes=usage_schemas.IncludedMinutes(total=120, used=120, remaining=0),
+        purchased_minutes=usage_schemas.PurchasedMinutes(total=60, remaining=57),
         total_remaining=57,
-        active_sessions=[schemas.ActiveSession(session_id=SESSION_ID, started_at=STARTED, minutes=3)],
+        active_sessions=[usage_schemas.ActiveSession(session_id=SESSION_ID, started_at=STARTED, minutes=3)],
         active_minutes=3,
-        concurrency=schemas.Concurrency(current=1, max=2, available=1),
-        plan=schemas.UsagePlan(key="starter", name="Starter", max_session_duration=60, will_renew=True),
+        concurrency=usage_schemas.Concurrency(current=1, max=2, available=1),
+        plan=usage_schemas.UsagePlan(key="starter", name="Starter", max_session_duration=60, will_renew=True),
     )
 )
-UNLIMITED_USAGE = schemas.UsageAnswer(
-    usage=schemas.AccountUsage(
-        period=schemas.UsagePeriod(start="2024-01-01T00:00:00Z", end="2024-02-01T00:00:00Z"),
-        included_minutes=schemas.IncludedMinutes(total=None, used=6, remaining=None),
-        purchased_minutes=schemas.PurchasedMinutes(total=0, remaining=0),
+UNLIMITED_USAGE = usage_schemas.UsageAnswer(
+    usage=usage_schemas.AccountUsage(
+        period=usage_schemas.UsagePeriod(start="2024-01-01T00:00:00Z", end="2024-02-01T00:00:00Z"),
+        included_minutes=usage_schemas.IncludedMinutes(total=None, used=6, remaining=None),
+        purchased_minutes=usage_schemas.PurchasedMinutes(total=0, remaining=0),
         total_remaining=None,
         active_sessions=[],
         active_minutes=0,
-        concurrency=schemas.Concurrency(current=0, max=None, available=None),
-        plan=schemas.UsagePlan(key="unlimited", name="Unlimited", max_session_duration=None, will_renew=True),
+        concurrency=usage_schemas.Concurrency(current=0, max=None, available=None),
+        plan=usage_schemas.UsagePlan(key="unlimited", name="Unlimited", max_session_duration=None, will_renew=True),
     )
 )
 _SUMS = {"sessions": 1, "minutes": 6, "seconds": 330, "seen_seconds": 322}
-USAGE_DAYS = schemas.UsageDaysAnswer(
-    usage=schemas.UsageDays(
-        period=schemas.UsagePeriod(start="2023-12-31T23:00:00Z", end="2024-01-31T23:00:00Z"),
+USAGE_DAYS = usage_schemas.UsageDaysAnswer(
+    usage=usage_schemas.UsageDays(
+        period=usage_schemas.UsagePeriod(start="2023-12-31T23:00:00Z", end="2024-01-31T23:00:00Z"),
         time_zone="Europe/Berlin",
-        days=[schemas.UsageDay(date="2024-01-15", **_SUMS)],
-        total=schemas.UsageSums(**_SUMS),
+        days=[usage_schemas.UsageDay(date="2024-01-15", **_SUMS)],
+        total=usage_schemas.UsageSums(**_SUMS),
     )
 )
-USAGE_SESSIONS = schemas.UsageSessionsAnswer(
-    sessions=[schemas.SessionUsage(session_id=SESSION_ID, minutes=6, seconds=330, seen_seconds=322)],
+USAGE_SESSIONS = usage_schemas.UsageSessionsAnswer(
+    sessions=[usage_schemas.SessionUsage(session_id=SESSION_ID, minutes=6, seconds=330, seen_seconds=322)],
     next_cursor=None,
 )
-CAPACITY = schemas.CapacityAnswer(
-    capacity=schemas.ServerCapacity(
+CAPACITY = server_schemas.CapacityAnswer(
+    capacity=server_schemas.ServerCapacity(
         sessions=2,
         places=[
-            schemas.FreePlaces(width=512, height=512, free=7),
-            schemas.FreePlaces(width=1280, height=720, free=4),
+            server_schemas.FreePlaces(width=512, height=512, free=7),
+            server_schemas.FreePlaces(width=1280, height=720, free=4),
         ],
         load=0.31,
         frame_rate=25.0,
         wait=0,
     )
 )
-NO_PLACES = schemas.CapacityAnswer(
-    capacity=schemas.ServerCapacity(
+NO_PLACES = server_schemas.CapacityAnswer(
+    capacity=server_schemas.ServerCapacity(
         sessions=9,
         places=[
-            schemas.FreePlaces(width=512, height=512, free=0),
-            schemas.FreePlaces(width=1280, height=720, free=0),
+            server_schemas.FreePlaces(width=512, height=512, free=0),
+            server_schemas.FreePlaces(width=1280, height=720, free=0),
         ],
         load=0.84,
         frame_rate=25.0,
@@ -262,7 +275,7 @@ NO_PLACES = schemas.CapacityAnswer(
     )
 )
 
-ROOM_PICTURE = schemas.RoomPicture(video_width=1280, video_height=720, transparent=True)
+ROOM_PICTURE = room_schemas.RoomPicture(video_width=1280, video_height=720, transparent=True)
 OFFER = (
     "v=0\r\no=- 4611 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n"
     "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\na=recvonly\r\na=rtpmap:96 VP8/90000\r\n…"
@@ -275,9 +288,9 @@ SDP_ANSWER = (
     "v=0\r\no=- 4612 2 IN IP4 192.0.2.10\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n"
     "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\na=sendonly\r\na=rtpmap:96 VP8/90000\r\n…"
 )
-ALIVE = schemas.Alive(event_loop_delay_ms=3)
-READY = schemas.Ready(status="ready", default_avatar=True, stage=True, database=True, disk=True, problems=[])
-STARTING = schemas.Ready(
+ALIVE = server_schemas.Alive(event_loop_delay_ms=3)
+READY = server_schemas.Ready(status="ready", default_avatar=True, stage=True, database=True, disk=True, problems=[])
+STARTING = server_schemas.Ready(
     status="starting",
     default_avatar=False,
     stage=True,
@@ -285,7 +298,7 @@ STARTING = schemas.Ready(
     disk=True,
     problems=["The default avatar has not been performed yet"],
 )
-UNREADY = schemas.Ready(
+UNREADY = server_schemas.Ready(
     status="unready",
     default_avatar=True,
     stage=True,
@@ -293,25 +306,25 @@ UNREADY = schemas.Ready(
     disk=True,
     problems=["The database: database is locked"],
 )
-SESSION_METRICS = schemas.SessionMetricsAnswer(
-    metrics=schemas.SessionMetrics(
+SESSION_METRICS = metrics_schemas.SessionMetricsAnswer(
+    metrics=metrics_schemas.SessionMetrics(
         session_id=SESSION_ID,
         status=Status.STARTED,
         performed_s=62.0,
-        frames=schemas.FrameMetrics(rate=25.0, wanted_rate=25, drawn=1550, hurried=3, late=0),
-        sound=schemas.SoundMetrics(blocks=3100, underruns=0, drift_ms=0.4),
-        speech=schemas.SpeechMetrics(queued_s=1.25, utterances=1, interrupted=0),
-        latency_ms=schemas.LatencyMetrics(
-            motion=schemas.MetricPercentiles(p50=16.2, p95=16.2, p99=16.2),
-            frame=schemas.MetricPercentiles(p50=58.3, p95=58.3, p99=58.3),
-            packet=schemas.MetricPercentiles(p50=58.9, p95=58.9, p99=58.9),
+        frames=metrics_schemas.FrameMetrics(rate=25.0, wanted_rate=25, drawn=1550, hurried=3, late=0),
+        sound=metrics_schemas.SoundMetrics(blocks=3100, underruns=0, drift_ms=0.4),
+        speech=metrics_schemas.SpeechMetrics(queued_s=1.25, utterances=1, interrupted=0),
+        latency_ms=metrics_schemas.LatencyMetrics(
+            motion=metrics_schemas.MetricPercentiles(p50=16.2, p95=16.2, p99=16.2),
+            frame=metrics_schemas.MetricPercentiles(p50=58.3, p95=58.3, p99=58.3),
+            packet=metrics_schemas.MetricPercentiles(p50=58.9, p95=58.9, p99=58.9),
         ),
-        interrupts=schemas.InterruptMetrics(
+        interrupts=metrics_schemas.InterruptMetrics(
             count=1,
-            confirmed_ms=schemas.MetricPercentiles(p50=15.1, p95=15.1, p99=15.1),
-            silent_ms=schemas.MetricPercentiles(p50=13.9, p95=13.9, p99=13.9),
+            confirmed_ms=metrics_schemas.MetricPercentiles(p50=15.1, p95=15.1, p99=15.1),
+            silent_ms=metrics_schemas.MetricPercentiles(p50=13.9, p95=13.9, p99=13.9),
         ),
-        viewers=schemas.ViewerMetrics(
+        viewers=metrics_schemas.ViewerMetrics(
             watching=1,
             round_trip_ms=21.5,
             lost_share=0.0,
@@ -323,7 +336,7 @@ SESSION_METRICS = schemas.SessionMetricsAnswer(
             dropped_blocks=0,
         ),
         utterances=[
-            schemas.UtteranceMetrics(
+            metrics_schemas.UtteranceMetrics(
                 utterance_id="u1",
                 received_s=41.26,
                 started_s=41.28,

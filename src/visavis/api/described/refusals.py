@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from visavis.api import schemas
 from visavis.api.described.examples import CREATED, SESSION_ID
 from visavis.api.errors import error_body
+from visavis.api.schemas import error_schemas
 from visavis.errors import (
     AccessDenied,
     AccountNotFound,
@@ -246,8 +246,8 @@ def _meaning(kind: Kind) -> str:
 def _model(status: int, kinds: tuple[Kind, ...]) -> Any:
     """Return the shape of a status' bodies: two of them have a published one of their own."""
     if status == 401:
-        return schemas.KeyRefused if ApiKeyRefused in kinds else schemas.Error
+        return error_schemas.KeyRefused if ApiKeyRefused in kinds else error_schemas.Error
     if status == 429 and RateLimited in kinds:
         others = [kind for kind in kinds if kind.status == status and kind is not RateLimited]
-        return schemas.RateLimitedBody | schemas.Error if others else schemas.RateLimitedBody
-    return schemas.Error
+        return error_schemas.RateLimitedBody | error_schemas.Error if others else error_schemas.RateLimitedBody
+    return error_schemas.Error

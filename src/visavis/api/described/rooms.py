@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from visavis.api import schemas
 from visavis.api.described import examples
 from visavis.api.described.parts import Described, answer, body
 from visavis.api.described.refusals import refusals
+from visavis.api.schemas import room_schemas
 from visavis.errors import (
     CandidatesRefused,
     Gone,
@@ -43,7 +43,7 @@ PICTURE: Described = {
     "summary": "What a room shows",
     "description": "The video of a transparent session is twice as high as `video_height`: colour above, matte below. "
     "Ask again when the size of the video changes.",
-    "response_model": schemas.RoomPicture,
+    "response_model": room_schemas.RoomPicture,
     "responses": answer(200, {"A transparent session": examples.ROOM_PICTURE}) | refusals(*_OPEN, SessionNotStarted),
 }
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from visavis.api import schemas
 from visavis.api.described import examples, refusals
 from visavis.api.described.parts import Described, answer, json_body, parameters
 from visavis.api.described.requests import CreateHostedSession, CreateOwnSession
-from visavis.api.schemas import SESSION_ID
+from visavis.api.schemas import metrics_schemas, session_schemas
+from visavis.api.schemas.parts import SESSION_ID, Done
 from visavis.errors import (
     AccessDenied,
     AvatarIdRequired,
@@ -62,14 +62,14 @@ CREATE: Described = {
             },
         },
     ),
-    "response_model": schemas.HostedCreated
-    | schemas.OwnCreated
-    | schemas.OwnCreatedElsewhere
-    | schemas.ProxyCreated
-    | schemas.HostedCreatedWithOptions
-    | schemas.OwnCreatedWithOptions
-    | schemas.OwnCreatedElsewhereWithOptions
-    | schemas.ProxyCreatedWithOptions,
+    "response_model": session_schemas.HostedCreated
+    | session_schemas.OwnCreated
+    | session_schemas.OwnCreatedElsewhere
+    | session_schemas.ProxyCreated
+    | session_schemas.HostedCreatedWithOptions
+    | session_schemas.OwnCreatedWithOptions
+    | session_schemas.OwnCreatedElsewhereWithOptions
+    | session_schemas.ProxyCreatedWithOptions,
     "responses": answer(
         201,
         {
@@ -138,7 +138,7 @@ LIST: Described = {
         },
         _BILLING,
     ),
-    "response_model": schemas.ManySessions | schemas.SessionPage,
+    "response_model": session_schemas.ManySessions | session_schemas.SessionPage,
     "responses": answer(200, {"All": examples.SESSIONS, "A page": examples.SESSION_PAGE})
     | refusals.v1(InvalidRequest, InvalidCursor),
 }
@@ -146,7 +146,7 @@ LIST: Described = {
 GET: Described = {
     "summary": "Get a session",
     "openapi_extra": parameters(_BILLING),
-    "response_model": schemas.OneSession,
+    "response_model": session_schemas.OneSession,
     "responses": answer(
         200,
         {
@@ -162,15 +162,15 @@ GET: Described = {
 DELETE: Described = {
     "summary": "Delete a session",
     "description": "One that does not run. Nothing of it is left but its entries in the usage ledger.",
-    "response_model": schemas.Done,
-    "responses": answer(200, {"Deleted": schemas.Done()}) | refusals.v1(SessionNotFound, SessionNotEnded),
+    "response_model": Done,
+    "responses": answer(200, {"Deleted": Done()}) | refusals.v1(SessionNotFound, SessionNotEnded),
 }
 
 _START: Described = {
     "summary": "Start a session",
     "description": "Answers the address of the channel, or `try_again` while the avatar is being prepared. Starting a "
     "started session answers the same address again. PUT and POST are the same.",
-    "response_model": schemas.Started,
+    "response_model": session_schemas.Started,
 }
 _STARTED = answer(200, {"The channel": examples.CHANNEL, "Not yet": examples.TRY_AGAIN})
 PUT_START: Described = _START | {"responses": _STARTED | refusals.v1(*_STARTING)}
@@ -179,7 +179,7 @@ POST_START: Described = _START | {"responses": _STARTED | refusals.v1_post(*_STA
 _END: Described = {
     "summary": "End a session",
     "description": "Ending an ended session answers the same again. PUT and POST are the same.",
-    "response_model": schemas.HostedEnded | schemas.OwnEnded,
+    "response_model": session_schemas.HostedEnded | session_schemas.OwnEnded,
 }
 _ENDED = answer(200, {"Hosted room": examples.HOSTED_ENDED, "Own room": examples.OWN_ENDED})
 PUT_END: Described = _END | {"responses": _ENDED | refusals.v1(*_ENDING)}
@@ -188,7 +188,7 @@ POST_END: Described = _END | {"responses": _ENDED | refusals.v1_post(*_ENDING)}
 METRICS: Described = {
     "summary": "Get a session's metrics",
     "description": "Of a session that runs, or is among the last 256 that have ended since the server started.",
-    "response_model": schemas.SessionMetricsAnswer,
+    "response_model": metrics_schemas.SessionMetricsAnswer,
     "responses": answer(200, {"Running": examples.SESSION_METRICS})
     | refusals.v1(SessionNotFound, SessionNotStarted, SessionEnded),
 }

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from visavis.api import schemas
 from visavis.api.described import examples, refusals
 from visavis.api.described.parts import Described, answer, parameters
-from visavis.api.schemas import SESSION_ID
+from visavis.api.schemas import usage_schemas
+from visavis.api.schemas.parts import SESSION_ID
 from visavis.errors import InvalidCursor, InvalidRequest
 
 _TIME_ZONE: dict[str, Any] = {
@@ -21,7 +21,7 @@ _TIME_ZONE: dict[str, Any] = {
 USAGE: Described = {
     "summary": "Get the usage of your account",
     "description": "In this month (UTC). Null figures are unlimited.",
-    "response_model": schemas.UsageAnswer,
+    "response_model": usage_schemas.UsageAnswer,
     "responses": answer(200, {"A plan with minutes": examples.ACCOUNT_USAGE, "Unlimited": examples.UNLIMITED_USAGE})
     | refusals.v1(),
 }
@@ -39,7 +39,7 @@ DAYS: Described = {
         },
         _TIME_ZONE,
     ),
-    "response_model": schemas.UsageDaysAnswer,
+    "response_model": usage_schemas.UsageDaysAnswer,
     "responses": answer(200, {"A month": examples.USAGE_DAYS}) | refusals.v1(InvalidRequest),
 }
 
@@ -64,6 +64,6 @@ SESSIONS: Described = {
             "example": examples.OWN_SESSION_ID,
         },
     ),
-    "response_model": schemas.UsageSessionsAnswer,
+    "response_model": usage_schemas.UsageSessionsAnswer,
     "responses": answer(200, {"A day": examples.USAGE_SESSIONS}) | refusals.v1(InvalidRequest, InvalidCursor),
 }

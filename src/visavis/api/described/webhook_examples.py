@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from visavis.api import webhook_schemas as schemas
 from visavis.api.described.examples import CREATED, ENDED, LOOK_ID, METADATA, SESSION_ID, STARTED
+from visavis.api.schemas import webhook_schemas
 from visavis.store.news import DeliveryStatus
 
 WEBHOOK_ID = "hook_01J8Z3N5K7Q9R2T4V6X8Y0A1C1"
@@ -11,7 +11,7 @@ EVENT_ID = "evnt_01J8Z3N5K7Q9R2T4V6X8Y0A1C2"
 DELIVERY_ID = "dlvr_01J8Z3N5K7Q9R2T4V6X8Y0A1C3"
 URL = "https://www.example.com/webhooks"
 
-_WEBHOOK = schemas.Webhook(
+_WEBHOOK = webhook_schemas.Webhook(
     webhook_id=WEBHOOK_ID,
     url=URL,
     events=["session.started", "session.ended"],
@@ -22,14 +22,16 @@ _WEBHOOK = schemas.Webhook(
     undelivered=0,
     created_at=CREATED,
 )
-WEBHOOK = schemas.OneWebhook(webhook=_WEBHOOK)
-DISABLED = schemas.OneWebhook(
-    webhook=schemas.Webhook(
+WEBHOOK = webhook_schemas.OneWebhook(webhook=_WEBHOOK)
+DISABLED = webhook_schemas.OneWebhook(
+    webhook=webhook_schemas.Webhook(
         **dict(_WEBHOOK) | {"enabled": False, "disabled_reason": "failing", "failing_since": CREATED, "undelivered": 3}
     )
 )
-WEBHOOKS = schemas.ManyWebhooks(webhooks=[_WEBHOOK])
-WITH_SECRET = schemas.WebhookWithSecret(webhook=_WEBHOOK, secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=")
+WEBHOOKS = webhook_schemas.ManyWebhooks(webhooks=[_WEBHOOK])
+WITH_SECRET = webhook_schemas.WebhookWithSecret(
+    webhook=_WEBHOOK, secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
+)
 
 SESSION_ENDED = {
     "type": "session.ended",
@@ -52,7 +54,7 @@ SESSION_ENDED = {
         },
     },
 }
-_DELIVERY = schemas.Delivery(
+_DELIVERY = webhook_schemas.Delivery(
     delivery_id=DELIVERY_ID,
     event_id=EVENT_ID,
     type="session.ended",
@@ -64,15 +66,15 @@ _DELIVERY = schemas.Delivery(
     delivered_at=None,
     created_at=ENDED,
 )
-DELIVERY = schemas.OneDelivery(delivery=_DELIVERY)
-DELIVERIES = schemas.DeliveryPage(deliveries=[_DELIVERY], next_cursor=None)
-DETAILS = schemas.DeliveryDetails(
-    delivery=schemas.DeliveryWithAttempts(
+DELIVERY = webhook_schemas.OneDelivery(delivery=_DELIVERY)
+DELIVERIES = webhook_schemas.DeliveryPage(deliveries=[_DELIVERY], next_cursor=None)
+DETAILS = webhook_schemas.DeliveryDetails(
+    delivery=webhook_schemas.DeliveryWithAttempts(
         **dict(_DELIVERY),
         event=SESSION_ENDED,
         attempt_log=[
-            schemas.Attempt(number=1, at=ENDED, duration_ms=212, status_code=500, problem="The answer was 500")
+            webhook_schemas.Attempt(number=1, at=ENDED, duration_ms=212, status_code=500, problem="The answer was 500")
         ],
     )
 )
-REPLAYED = schemas.Replayed(replayed=3)
+REPLAYED = webhook_schemas.Replayed(replayed=3)

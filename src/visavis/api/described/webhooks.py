@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from visavis.api import schemas as answers
-from visavis.api import webhook_schemas as schemas
 from visavis.api.described import examples, refusals
 from visavis.api.described import webhook_examples as shown
 from visavis.api.described.parts import Described, answer, json_body, parameters
 from visavis.api.described.requests import Given
+from visavis.api.schemas import webhook_schemas
+from visavis.api.schemas.parts import Done
 from visavis.errors import (
     DeliveryNotFound,
     InvalidCursor,
@@ -71,7 +71,7 @@ CREATE: Described = {
             "Some": {"url": shown.URL, "events": ["session.started", "session.ended"]},
         },
     ),
-    "response_model": schemas.WebhookWithSecret,
+    "response_model": webhook_schemas.WebhookWithSecret,
     "responses": answer(201, {"Made": shown.WITH_SECRET})
     | refusals.v1_post(WebhookUrlRefused, WebhookExists, WebhookLimitReached, *_BODY),
 }
@@ -79,13 +79,13 @@ CREATE: Described = {
 LIST: Described = {
     "summary": "List your webhooks",
     "description": "Those of your account and of the kind of your key, oldest first.",
-    "response_model": schemas.ManyWebhooks,
+    "response_model": webhook_schemas.ManyWebhooks,
     "responses": answer(200, {"Webhooks": shown.WEBHOOKS}) | refusals.v1(),
 }
 
 GET: Described = {
     "summary": "Get a webhook",
-    "response_model": schemas.OneWebhook,
+    "response_model": webhook_schemas.OneWebhook,
     "responses": answer(200, {"Enabled": shown.WEBHOOK, "Disabled": shown.DISABLED}) | refusals.v1(WebhookNotFound),
 }
 
@@ -94,7 +94,7 @@ CHANGE: Described = {
     "openapi_extra": json_body(
         ChangeWebhook, {"Enable": {"enabled": True}, "Other events": {"events": ["avatar.ready"]}}, required=False
     ),
-    "response_model": schemas.OneWebhook,
+    "response_model": webhook_schemas.OneWebhook,
     "responses": answer(200, {"Changed": shown.WEBHOOK})
     | refusals.v1(WebhookNotFound, WebhookUrlRefused, WebhookExists, InvalidRequest, TooLarge, *_BODY),
 }
@@ -102,7 +102,7 @@ CHANGE: Described = {
 DELETE: Described = {
     "summary": "Delete a webhook",
     "description": "With its log. What was not delivered is lost.",
-    "response_model": answers.Done,
+    "response_model": Done,
     "responses": answer(200, {"Deleted": examples.DONE}) | refusals.v1(WebhookNotFound),
 }
 
@@ -112,21 +112,21 @@ ROTATE: Described = {
     "openapi_extra": json_body(
         RotateSecret, {"A day": {"overlap_hours": 24}, "At once": {"overlap_hours": 0}}, required=False
     ),
-    "response_model": schemas.WebhookWithSecret,
+    "response_model": webhook_schemas.WebhookWithSecret,
     "responses": answer(200, {"Rotated": shown.WITH_SECRET}) | refusals.v1_post(WebhookNotFound, *_BODY),
 }
 
 PING: Described = {
     "summary": "Send a test event",
     "description": "An event of type `ping`, to this webhook alone, whichever types it takes.",
-    "response_model": schemas.OneDelivery,
+    "response_model": webhook_schemas.OneDelivery,
     "responses": answer(202, {"Accepted": shown.DELIVERY}) | refusals.v1_post(WebhookNotFound, WebhookDisabled),
 }
 
 REPLAY_ALL: Described = {
     "summary": "Send all that was not delivered",
     "description": "What was missed while the webhook was disabled, and what has failed for a day.",
-    "response_model": schemas.Replayed,
+    "response_model": webhook_schemas.Replayed,
     "responses": answer(202, {"Accepted": shown.REPLAYED}) | refusals.v1_post(WebhookNotFound, WebhookDisabled),
 }
 
@@ -146,25 +146,25 @@ DELIVERIES: Described = {
             "name": "cursor",
             "description": "The `next_cursor` of the page before",
             "type": "string",
-            "pattern": schemas.DELIVERY_ID,
+            "pattern": webhook_schemas.DELIVERY_ID,
             "example": shown.DELIVERY_ID,
         },
     ),
-    "response_model": schemas.DeliveryPage,
+    "response_model": webhook_schemas.DeliveryPage,
     "responses": answer(200, {"A page": shown.DELIVERIES})
     | refusals.v1(WebhookNotFound, InvalidRequest, InvalidCursor),
 }
 
 DELIVERY: Described = {
     "summary": "Get a delivery with its event and its attempts",
-    "response_model": schemas.DeliveryDetails,
+    "response_model": webhook_schemas.DeliveryDetails,
     "responses": answer(200, {"A delivery": shown.DETAILS}) | refusals.v1(WebhookNotFound, DeliveryNotFound),
 }
 
 REPLAY: Described = {
     "summary": "Send a delivery again",
     "description": "The event has its old id and a new signature.",
-    "response_model": schemas.OneDelivery,
+    "response_model": webhook_schemas.OneDelivery,
     "responses": answer(202, {"Accepted": shown.DELIVERY})
     | refusals.v1_post(WebhookNotFound, DeliveryNotFound, WebhookDisabled),
 }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from visavis.api import schemas as answers
 from visavis.api.admin import schemas
 from visavis.api.described import examples as shown
 from visavis.api.described import refusals
 from visavis.api.described.admin import examples
 from visavis.api.described.admin.parts import LIMIT, OF_ACCOUNT, cursor
 from visavis.api.described.parts import Described, answer, parameters
+from visavis.api.schemas import metrics_schemas
+from visavis.api.schemas.parts import SESSION_ID
 from visavis.errors import InvalidCursor, InvalidRequest, SessionEnded, SessionNotFound, SessionNotStarted
 from visavis.sessions.lifecycle import EndReason
 
@@ -29,7 +30,7 @@ LIST: Described = {
             "enum": [reason.value for reason in EndReason],
         },
         LIMIT,
-        cursor(f"^[0-9]{{1,15}}-{answers.SESSION_ID[1:]}", f"1705320000000-{shown.SESSION_ID}"),
+        cursor(f"^[0-9]{{1,15}}-{SESSION_ID[1:]}", f"1705320000000-{shown.SESSION_ID}"),
     ),
     "response_model": schemas.AdminSessionPage,
     "responses": answer(200, {"A page": examples.SESSIONS}) | refusals.v1(InvalidRequest, InvalidCursor),
@@ -44,7 +45,7 @@ GET: Described = {
 METRICS: Described = {
     "summary": "Get the metrics of a session of any account",
     "description": "Of a session that runs, or is among the last 256 that have ended since the server started.",
-    "response_model": answers.SessionMetricsAnswer,
+    "response_model": metrics_schemas.SessionMetricsAnswer,
     "responses": answer(200, {"Running": shown.SESSION_METRICS})
     | refusals.v1(SessionNotFound, SessionNotStarted, SessionEnded),
 }

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from visavis.api import webhook_schemas
 from visavis.api.admin import schemas
 from visavis.api.described import refusals, webhooks
 from visavis.api.described import webhook_examples as shown
 from visavis.api.described.admin import examples
 from visavis.api.described.admin.parts import BODY, LIMIT, OF_ACCOUNT, cursor
 from visavis.api.described.parts import Described, answer, json_body, parameters
+from visavis.api.schemas import webhook_schemas
 from visavis.errors import (
     AccountNotFound,
     DeliveryNotFound,

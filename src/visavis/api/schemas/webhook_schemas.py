@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, JsonValue, WithJsonSchema
 
-from visavis.api.schemas import Answer, Time, Url, id_pattern
+from visavis.api.schemas.parts import Answer, Time, Url, id_pattern
 from visavis.store.news import DeliveryStatus, NewsType
 from visavis.webhooks.service import TYPES
 
