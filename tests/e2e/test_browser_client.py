@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from anyio import run_process
@@ -191,6 +192,65 @@ async def test_the_example_speaks_for_a_call_of_webrtc(
         await expect(unmute).to_be_hidden(timeout=TIMEOUT_MS)
         await wait(page, "heard(0) > 1")
         assert await page.evaluate(PLAYING) == [["video"], 0]
+
+
+# Mounts and unmounts an avatar like an effect of React, at once (as StrictMode does) and half-way; the last one stays.
+MOUNT_OFTEN = """
+async ([server, room, session, tokens]) => {
+  const { connect } = await import(`${server}/client.js`);
+  const ended = [];
+  const mount = (number) => {
+    const leaving = new AbortController();
+    const element = document.body.appendChild(document.createElement("div"));
+    const on = { ended: () => ended.push(number) };
+    const connected = connect({ server, room, session, tokens, element, muted: true, on, signal: leaving.signal });
+    const unmount = async () => {
+      leaving.abort();
+      element.remove();
+      await connected.then((avatar) => avatar.close(), () => {});
+    };
+    return { connected, unmount };
+  };
+  const unmounted = [];
+  for (const afterMs of [0, 0, 10, 40, 100, 300]) {
+    const { unmount } = mount(unmounted.length);
+    if (afterMs > 0) await new Promise((resolve) => setTimeout(resolve, afterMs));
+    unmounted.push(unmount());
+  }
+  const avatar = window.avatar = await mount("stays").connected;
+  await Promise.all(unmounted);
+  const { positionS } = await avatar.speak(new Int16Array(8_000).fill(1_000), 16_000);
+  return [ended, positionS, document.querySelectorAll("video").length];
+}
+"""
+
+
+@in_chromium
+async def test_mounted_twice_as_react_does_there_is_one_viewer_and_one_channel(
+    browser: Browser, server: LiveServer, http: httpx.AsyncClient
+) -> None:
+    created = (await http.post("/v1/sessions", json={"avatar": server.look})).json()["session"]
+    address = f"/v1/sessions/{created['session_id']}"
+    tokens = {}
+    for purpose in ("watch", "speak"):
+        made = await http.post(f"{address}/tokens", json={"purpose": purpose})
+        tokens[purpose] = made.json()["token"]["token"]
+    # Chromium reports each connection that is broken off.
+    async with opened_page(browser, f"{server.base_url}/healthz", expected="") as page:
+        options = [server.base_url, created["room"]["url"], created["session_id"], tokens]
+        assert await page.evaluate(MOUNT_OFTEN, options) == [[0, 1, 2, 3, 4, 5], 0.5, 1]
+        await wait(page, "avatar.state === 'live'")
+
+        async def metrics() -> dict[str, Any]:
+            return dict((await http.get(f"{address}/metrics")).json()["metrics"])
+
+        live_s = (await metrics())["performed_s"]
+        while (seen := await metrics())["performed_s"] < live_s + 2:  # noqa: ASYNC110 (the server is asked)
+            await anyio.sleep(0.2)
+        assert seen["viewers"]["watching"] == 1
+        assert await page.evaluate("avatar.ended") is None
+        await page.evaluate("avatar.close()")
+    assert (await http.post(f"{address}/end")).json()["session"]["status"] == "ended"
 
 
 IN_NODE = """

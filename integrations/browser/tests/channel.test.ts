@@ -86,6 +86,30 @@ describe("connecting", () => {
     connection.say({ type: "connection.established", resumed: false, received: 0 });
     expect(connection.received.filter(({ type }) => type !== "session.init")).toEqual([]);
   });
+  it("broken off at any turn and made again with the same token leaves one channel, as StrictMode mounts", async () => {
+    let brokenOff = 0;
+    for (let turns = 0; turns < 40; turns++) {
+      const server = new FakeServer();
+      void server.establishAll();
+      const leaving = new AbortController();
+      const tokens = (): Promise<string> => Promise.resolve(TOKEN);
+      const first = connect(options(server, { tokens, signal: leaving.signal }));
+      await takeTurns(turns);
+      leaving.abort();
+      const left = first.then(
+        (avatar) => avatar.close(), // it was connected by then: a page closes it
+        () => (brokenOff += 1),
+      );
+      const second = await connect(options(server, { tokens }));
+      await left;
+      await takeTurns(40);
+      expect([server.open, second.ended], `left after ${turns} turns`).toEqual([1, null]);
+      second.close();
+      expect(server.open, `closed, after ${turns} turns`).toBe(0);
+    }
+    expect(brokenOff).toBeGreaterThan(5);
+    expect(brokenOff).toBeLessThan(40); // the last ones were connected: every turn before that was tried
+  });
 });
 
 describe("speech", () => {
@@ -135,7 +159,7 @@ describe("speech", () => {
     const [avatar, connection] = await opened();
     const sending = avatar.send(new Int16Array(16_000 * 40), 16_000);
     await connection.take("agent.speak");
-    for (let turns = 0; turns < 1_000; turns++) await Promise.resolve();
+    await takeTurns(1_000);
     expect(connection.received.length).toBeLessThanOrEqual(120); // of 0.25 s each
     expect(connection.received.length).toBeGreaterThan(100);
     avatar.close();
@@ -251,6 +275,10 @@ describe("the end", () => {
     expect(server.urls).toHaveLength(1);
   });
 });
+
+async function takeTurns(turns: number): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+}
 
 function dispatchOnline(): void {
   for (const listener of [...onlineListeners]) listener();

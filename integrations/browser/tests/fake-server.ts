@@ -44,6 +44,7 @@ class FakeSocket {
 
   constructor(private readonly opened: (socket: FakeSocket) => FakeConnection) {
     queueMicrotask(() => {
+      if (this.readyState === 3) return; // closed before it was open
       this.readyState = this.OPEN;
       this.connection = this.opened(this);
       this.onopen?.();
@@ -69,6 +70,7 @@ class FakeSocket {
 
 export class FakeServer {
   readonly urls: string[] = [];
+  private readonly sockets: FakeSocket[] = [];
   private readonly connections: FakeConnection[] = [];
   private waiting: ((connection: FakeConnection) => void)[] = [];
 
@@ -81,13 +83,28 @@ export class FakeServer {
       else waiting(connection);
       return connection;
     };
-    const { urls } = this;
+    const { urls, sockets } = this;
     return class extends FakeSocket {
       constructor(url: string) {
         super(opened);
         urls.push(url);
+        sockets.push(this);
       }
     } as unknown as typeof WebSocket;
+  }
+
+  /** How many sockets are open, or about to be. */
+  get open(): number {
+    return this.sockets.filter(({ readyState }) => readyState !== 3).length;
+  }
+
+  /** Open the session of every connection that asks for it. */
+  async establishAll(): Promise<never> {
+    for (;;) {
+      const connection = await this.connected();
+      const established = { type: "connection.established", session_id: "sess_1", resumed: false, received: 0 };
+      void connection.take("session.init").then(() => connection.say(established));
+    }
   }
 
   /** Wait for the next connection. */

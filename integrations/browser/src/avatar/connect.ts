@@ -2,7 +2,7 @@
 
 import { Channel } from "../channel/channel.js";
 import { platformSocket } from "../channel/connection.js";
-import { InvalidOptions, TakenOver } from "../channel/errors.js";
+import { InvalidOptions, SessionEnded, TakenOver } from "../channel/errors.js";
 import { roomAddress } from "../viewer/room-address.js";
 import { Avatar, type AvatarEvents } from "./avatar.js";
 import { Picture, type PictureElements } from "./picture.js";
@@ -101,12 +101,14 @@ async function openChannel(
   options: ConnectOptions,
 ): Promise<void> {
   const hold = options.holdForViewerS === undefined ? {} : { hold_for_viewer_s: options.holdForViewerS };
+  const socketClass = await platformSocket(options.webSocket as typeof WebSocket | undefined);
+  if (avatar.ended !== null) throw new SessionEnded(avatar.ended); // left meanwhile: nobody would close the channel
   const channel = new Channel(
     {
       url: `${server.replace(/^http/, "ws")}/v1/channel`,
       init: async () => ({ session_id: session, session_token: await tokens.get("speak"), ...hold }),
       renew: () => tokens.renew("speak"),
-      socketClass: await platformSocket(options.webSocket as typeof WebSocket | undefined),
+      socketClass,
       features: options.features ?? [],
     },
     {
