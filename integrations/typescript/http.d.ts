@@ -3885,6 +3885,12 @@ export interface components {
        * @description Of the avatar
        */
       token: string;
+      /**
+       * Hold For Viewer S
+       * @description The first speech waits so long for a user of the room
+       * @default null
+       */
+      hold_for_viewer_s?: number | null;
     };
     /**
      * Options

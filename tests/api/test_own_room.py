@@ -17,7 +17,7 @@ from tests.conftest import Service, open_service
 from tests.fakes import fake_prepare
 from visavis.engine.portrait.points import SevenPoints
 from visavis.errors import PerformerLost
-from visavis.rooms.spec import DailyRoomSpec
+from visavis.rooms.spec import DailyRoomSpec, LiveKitRoomSpec
 from visavis.store.models import avatars, sessions
 
 pytestmark = pytest.mark.anyio
@@ -156,6 +156,9 @@ BAD_CREATES: list[tuple[dict[str, Any], int, str]] = [
     ({"avatar": "LOOK", "aspect_ratio": 1}, 400, "INVALID_ASPECT_RATIO"),
     ({"avatar": "LOOK", "room": {"platform": "zoom"}}, 400, "INVALID_ROOM_PLATFORM"),
     ({"avatar": "LOOK", "room": []}, 400, "INVALID_ROOM_PLATFORM"),
+    ({"avatar": "LOOK", "room": {"platform": "zoom", "hold_for_viewer_s": 5}}, 400, "INVALID_ROOM_PLATFORM"),
+    ({"avatar": "LOOK", "room": {"platform": "proxy", "hold_for_viewer_s": 5}}, 400, "INVALID_REQUEST"),
+    ({"avatar": "LOOK", "room": {"platform": "embedded", "hold_for_viewer_s": 5}}, 400, "INVALID_REQUEST"),
     (
         {"avatar": "LOOK", "room": {"platform": "daily", "url": "https://x", "token": "y"}},
         400,
@@ -173,6 +176,19 @@ async def test_a_bad_create_is_refused(service: Service) -> None:
         answer = await service.client.post("/v1/sessions", json=body)
         assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), bad
         assert (await service.client.get("/v1/sessions")).json()["sessions"] == [], bad
+
+
+async def test_the_first_speech_in_a_livekit_room_may_wait_for_a_user(service: Service) -> None:
+    room = {"platform": "livekit", "url": "wss://livekit.example.com", "token": "eyJ"}
+    for wrong in (0, -1, 60.5, "5", True, [5]):
+        body = {"avatar": service.look_id, "room": room | {"hold_for_viewer_s": wrong}}
+        refused = await service.client.post("/v1/sessions", json=body)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, "INVALID_REQUEST"), wrong
+    for given, hold_s in (({}, None), ({"hold_for_viewer_s": None}, None), ({"hold_for_viewer_s": 5}, 5.0)):
+        answer = await service.client.post("/v1/sessions", json={"avatar": service.look_id, "room": room | given})
+        assert answer.status_code == 201, answer.text
+        spec = service.performer(answer.json()["session"]["session_id"]).spec.room
+        assert isinstance(spec, LiveKitRoomSpec) and spec.hold_for_viewer_s == hold_s
 
 
 async def test_a_session_in_a_daily_room_of_the_callers(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,13 @@ async def session(client: AsyncVisavis, livekit: LiveKitServer, agent: Agent) ->
 
 
 async def start(
-    client: AsyncVisavis, livekit: LiveKitServer, agent: Agent, *, of: str | None = None, **options: int
+    client: AsyncVisavis,
+    livekit: LiveKitServer,
+    agent: Agent,
+    *,
+    of: str | None = None,
+    hold_for_viewer_s: float | None = None,
+    **options: int,
 ) -> AsyncSession:
     """Start a session in the room of `agent`. `of`: the agent that the avatar's token names."""
     avatar = (await client.avatars.public())[0]
@@ -55,6 +61,7 @@ async def start(
         "platform": "livekit",
         "url": livekit.url,
         "token": livekit.token(agent.room_name, agent.served_by, kind="agent", **attributes),
+        "hold_for_viewer_s": hold_for_viewer_s,
     }
     wanted = {"options": options} if options else None
     return await client.sessions.create(avatar=avatar.id, room=room, aspect_ratio="1:1", options=wanted)

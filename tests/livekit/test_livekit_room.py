@@ -118,6 +118,41 @@ async def test_a_user_who_leaves_and_comes_back_finds_the_session(
     assert (await client.sessions.get(session.id)).status == "started"
 
 
+async def test_a_telephone_that_is_answered_late_hears_the_greeting_from_its_first_sample(
+    client: AsyncVisavis, livekit: LiveKitServer, agent: Agent
+) -> None:
+    session = await start(client, livekit, agent, hold_for_viewer_s=30)
+    await agent.speak(0.6)  # nobody is there but the agent
+    rings, telephone = Agent(livekit, agent.room_name, "rings"), Agent(livekit, agent.room_name, "telephone")
+    await rings.join(
+        livekit.token(agent.room_name, "rings", kind="sip", **{"sip.callStatus": "ringing"}), watches=False
+    )
+    await asyncio.sleep(1.0)
+    assert agent.started == 0
+    token = livekit.token(agent.room_name, "telephone", kind="sip", **{"sip.callStatus": "active"})
+    await telephone.join(token)
+    assert await agent.wait_finished(1) == [Finished(pytest.approx(0.6, abs=0.02), False)]  # type: ignore[arg-type]
+    await telephone.wait_quiet(0.3)
+    assert telephone.loud_s() > 0.54  # more on a machine that is overloaded: late sound is stretched
+    await agent.speak(0.2)  # no sentence but the first one waits
+    await agent.wait_finished(2)
+    for one in (rings, telephone):
+        await one.leave()
+    await session.end()
+
+
+async def test_all_is_heard_of_what_was_played_when_the_session_ends(session: AsyncSession, agent: Agent) -> None:
+    """The avatar's tracks stay while a listener still plays what has come of them."""
+    gone = asyncio.Event()
+    agent.room.on("participant_disconnected", lambda _: gone.set())
+    await agent.wait_seen(pictures=1)
+    await agent.speak(0.4)
+    await agent.wait_finished(1)
+    await session.end()
+    await gone.wait()
+    assert agent.loud_s() > 0.34
+
+
 async def test_the_agents_leaving_ends_the_session(session: AsyncSession, agent: Agent, client: AsyncVisavis) -> None:
     await agent.leave()
     await ended(client, session)

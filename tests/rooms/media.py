@@ -40,6 +40,8 @@ class RecordedEvents:
     def viewer_left(self, viewer_id: str, viewers: int) -> None:
         self.viewers.append(("left", viewer_id, viewers))
 
+    def user_came(self) -> None: ...
+
     def keyframe_wanted(self, *, joining: bool) -> None:
         self.keyframes_wanted.append("joining" if joining else "missing")
 

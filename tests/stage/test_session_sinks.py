@@ -24,12 +24,13 @@ from visavis.engine.pack_ref import PackRef
 from visavis.errors import InvalidRequest, OfferRefused
 from visavis.rooms.port import AudienceFigures, EncodedPacket, LostSegment, OpenRoom, RoomAnswer, RoomSpeech
 from visavis.stage.encoder import VideoEncoder
+from visavis.stage.first_words import SETTLE_SAMPLES
 from visavis.stage.port.events import PerformerEvent, PerformerMetrics, PlaybackFinished, PlaybackStarted, SegmentsOpen
 from visavis.stage.port.so_far import PerformanceSoFar, SegmentSoFar
 from visavis.stage.port.values import PerformanceSpec
 from visavis.stage.session import StageSession
 from visavis.stage.sources import FolderPackSource
-from visavis.stage.timeline import PLAYOUT_RATE_HZ
+from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ
 from visavis.stage.turns import Turns
 from visavis.stage.video import VideoPipeline, VideoSpec
 
@@ -254,6 +255,31 @@ def test_speech_from_a_room_is_spoken_until_the_room_interrupts() -> None:
         playback = [event for event in harness.events if isinstance(event, PlaybackStarted | PlaybackFinished)]
         assert playback[0] == PlaybackStarted(utterance_id="segment")
         assert isinstance(playback[1], PlaybackFinished) and playback[1].interrupted and playback[1].position_s < 4
+
+    perform(scenario)
+
+
+def test_first_words_wait_for_a_user_whoever_else_watches() -> None:
+    async def scenario(harness: Harness) -> None:
+        raw = RawRecorder()
+        harness.session.enter_room(OpenRoom(sink=raw, agent_side=Told()))
+        harness.session.viewer_joined("agent", 1)
+        harness.session.hold_for_viewer(15)
+        harness.session.speech_arrived(RoomSpeech(pcm=tone(200), sample_rate_hz=16_000, segment_id="s", final=True))
+        harness.session.viewer_joined("recorder", 2)
+
+        def blocks() -> int:
+            raw.write()
+            return len(raw.sound)
+
+        await harness.until(lambda: blocks() >= 40)  # longer than a viewer needs to begin to play
+        user_came_at = blocks()
+        assert PlaybackStarted(utterance_id="s") not in harness.events
+        harness.session.user_came()
+        await harness.until(lambda: any(isinstance(event, PlaybackFinished) for event in harness.events))
+        blocks()
+        loud = [number for number, (_, block) in enumerate(raw.sound) if np.abs(block).max() > LOUD]
+        assert loud[0] >= user_came_at + SETTLE_SAMPLES // BLOCK_SAMPLES - 1
 
     perform(scenario)
 

@@ -43,6 +43,8 @@ export interface AvatarOptions extends Look {
   fallback?: "voice" | "end";
   /** How long the avatar may take until it is seen. */
   readyWithinMs?: number;
+  /** The first sentence waits so long for a user, or for a telephone to be answered: above 0, at most 60. */
+  holdForViewerS?: number;
   participantName?: string;
 }
 
@@ -127,7 +129,9 @@ export class AvatarSession extends AvatarSessionWithEvents {
     agent.on(voice.AgentSessionEventTypes.UserStateChanged, this.onUserState);
     room.on(RoomEvent.ParticipantDisconnected, this.onParticipantLeft);
     room.on(RoomEvent.DataReceived, this.onData);
-    this.spawn(this.bring(this.scene, { platform: "livekit", url: project.url, token }));
+    const { holdForViewerS } = this.options;
+    const hold = holdForViewerS === undefined ? {} : { hold_for_viewer_s: holdForViewerS };
+    this.spawn(this.bring(this.scene, { platform: "livekit", url: project.url, token, ...hold }));
   }
 
   /** Wait until the avatar is seen. Throws what has kept it from coming. */
@@ -150,7 +154,7 @@ export class AvatarSession extends AvatarSessionWithEvents {
   }
 
   /** Create the session, and wait until the avatar is seen. One that is broken off leaves no session. */
-  private async bring(scene: Scene, room: { platform: string; url: string; token: string }): Promise<void> {
+  private async bring(scene: Scene, room: Json & { url: string }): Promise<void> {
     const withinMs = this.options.readyWithinMs ?? READY_WITHIN_MS;
     const late = AbortSignal.timeout(withinMs);
     const signal = AbortSignal.any([this.closed.signal, late]);

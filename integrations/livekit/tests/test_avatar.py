@@ -9,7 +9,7 @@ import pytest
 from livekit import rtc
 from livekit.agents import Agent
 from livekit.plugins import visavis
-from scene import Scene
+from scene import Scene, User
 from visavis_client import AsyncVisavis
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
@@ -74,6 +74,24 @@ async def test_speech_waits_for_the_avatar_and_is_heard_whole(scene: Scene) -> N
     avatar = visavis.AvatarSession(avatar="iris", aspect_ratio="1:1")
     await avatar.start(scene.session, scene.room)
     said = scene.say(1.0)  # the avatar has not even joined
+    await said.wait_for_playout()
+    assert not said.interrupted
+    await scene.user.wait_loud(avatar.avatar_identity, 0.9)
+    await avatar.aclose()
+
+
+@pytest.mark.conformance
+async def test_the_first_sentence_waits_for_a_user(scene: Scene) -> None:
+    await scene.user.leave()
+    scene.user = User()
+    avatar = visavis.AvatarSession(avatar="iris", aspect_ratio="1:1", hold_for_viewer_s=30)
+    await avatar.start(scene.session, scene.room)
+    await scene.start_session()
+    await avatar.wait_ready()
+    said = scene.say(1.0)
+    await asyncio.sleep(1.5)
+    assert not said.done()
+    await scene.user.join(scene.name)
     await said.wait_for_playout()
     assert not said.interrupted
     await scene.user.wait_loud(avatar.avatar_identity, 0.9)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from visavis.channel.handshake import MAX_HOLD_S
 from visavis.errors import InvalidRequest, InvalidRoomPlatform, RoomPlatformUnavailable
 from visavis.proxy_rooms.rooms import PROXY, Proxy
 from visavis.rooms.spec import DailyRoomSpec, LiveKitRoomSpec, RoomSpec
@@ -21,19 +22,21 @@ def read_room(
     """Return the room of another server, `PROXY` for one to be made there; None for one of this server. `has_daily`:
     whether this server can join Daily rooms. `networks_for`: where a LiveKit server of this address may stand.
 
-    Raises `InvalidRoomPlatform`, `RoomPlatformUnavailable`, and `InvalidRequest` for a wrong address or token.
+    Raises `InvalidRoomPlatform`, `RoomPlatformUnavailable`, and `InvalidRequest` for a wrong address, token or
+    `hold_for_viewer_s`.
     """
     if given is None:
         return None
     platform = given.get("platform") if isinstance(given, dict) else None
     if platform == "daily" and not has_daily:
         raise RoomPlatformUnavailable("This server has no daily rooms", suggestion="Leave room out")
+    if platform not in ("livekit", "daily", "proxy", "embedded") or not isinstance(given, dict):
+        raise InvalidRoomPlatform
+    hold_s = _hold_of(given)
     if platform == "proxy":
         return PROXY
     if platform == "embedded":
         return None
-    if platform not in ("livekit", "daily") or not isinstance(given, dict):
-        raise InvalidRoomPlatform
     url, token = given.get("url"), given.get("token")
     if platform == "livekit" and (not isinstance(url, str) or not _is_server(url, _LIVEKIT_SCHEMES)):
         raise InvalidRequest("room.url must be the address of a LiveKit server", suggestion="Use wss://…")
@@ -46,7 +49,24 @@ def read_room(
     assert isinstance(url, str)
     if platform == "daily":
         return DailyRoomSpec(url=url, token=token)
-    return LiveKitRoomSpec(url=url, token=token, networks=networks_for(url))
+    return LiveKitRoomSpec(url=url, token=token, networks=networks_for(url), hold_for_viewer_s=hold_s)
+
+
+def _hold_of(room: dict[str, object]) -> float | None:
+    """Return how long the first speech waits for a user. Raises `InvalidRequest`, also for a room that does not tell
+    users from others, and for a proxy room, whose only user is the one who speaks.
+    """
+    seconds = room.get("hold_for_viewer_s")
+    if seconds is None:
+        return None
+    if room.get("platform") != "livekit":
+        raise InvalidRequest(
+            "room.hold_for_viewer_s is for the platform livekit alone",
+            suggestion="In rooms of this service, send hold_for_viewer_s in session.init",
+        )
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= MAX_HOLD_S:
+        raise InvalidRequest(f"room.hold_for_viewer_s must be a number above 0, at most {MAX_HOLD_S}")
+    return float(seconds)
 
 
 def _is_daily_room(url: str) -> bool:

@@ -81,7 +81,7 @@ class _SinkBase(Protocol):
         ...
 
     async def aclose(self) -> None:
-        """Disconnect all viewers and free resources; idempotent, takes at most 3 s. Later calls of `publish` do
+        """Disconnect all viewers and free resources; idempotent, takes at most 4 s. Later calls of `publish` do
         nothing.
         """
         ...
@@ -236,6 +236,12 @@ class RoomEvents(Protocol):
 
     def viewer_left(self, viewer_id: str, viewers: int) -> None:
         """A viewer that had joined has left. Called once for each."""
+        ...
+
+    def user_came(self) -> None:
+        """The first user is there who may hear the avatar: viewers may also be agents and recorders. Called once, by
+        rooms that know who somebody is.
+        """
         ...
 
     def keyframe_wanted(self, *, joining: bool) -> None:

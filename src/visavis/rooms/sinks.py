@@ -40,7 +40,7 @@ class Sinks:
         return first_unheard([position for position, watched in dropped if watched])
 
     async def aclose(self) -> None:
-        """Close all sinks at the same time, even if one of them fails to close. Takes at most 3 s."""
+        """Close all sinks at the same time, even if one of them fails to close. Takes at most 4 s."""
         sinks, self._sinks = self._sinks, ()
         for outcome in await asyncio.gather(*(sink.aclose() for sink in sinks), return_exceptions=True):
             if isinstance(outcome, Exception):

@@ -40,13 +40,15 @@ class LiveKitRoomSpec(msgspec.Struct, frozen=True, kw_only=True, tag="livekit", 
     """A room of a LiveKit server, which the avatar joins with a token.
 
     `url`: ws, wss, http or https. `ends_by_silence`: whether a pause of its agent ends a segment of speech.
-    `networks`: to which the avatar may connect for this room, beside the public internet.
+    `networks`: to which the avatar may connect for this room, beside the public internet. `hold_for_viewer_s`: the
+    first speech waits so long for a user.
     """
 
     url: str
     token: str
     ends_by_silence: bool = False
     networks: tuple[str, ...] = ()
+    hold_for_viewer_s: float | None = None
 
 
 class DailyRoomSpec(msgspec.Struct, frozen=True, kw_only=True, tag="daily", tag_field="kind"):
@@ -75,6 +77,11 @@ RoomSpec = EmbeddedRoomSpec | LiveKitRoomSpec | DailyRoomSpec
 RoomEnd = Literal["agent_left", "avatar_removed", "room_deleted", "room_lost"]
 """Why a room of another server is over: the agent has left it, somebody has removed the avatar or deleted the room, or
 the connection was lost for good."""
+
+
+def hold_for_viewer_s(room: RoomSpec) -> float | None:
+    """Return how long the first speech in a room waits for a user, None for not at all."""
+    return room.hold_for_viewer_s if isinstance(room, LiveKitRoomSpec) else None
 
 
 def named(room: RoomSpec, name: str) -> RoomSpec:

@@ -28,6 +28,7 @@ from visavis.rooms.port import (
 from visavis.rooms.sinks import Sinks
 from visavis.rooms.spec import RoomEnd
 from visavis.stage.encoder import AudioEncoder
+from visavis.stage.first_words import FirstWords
 from visavis.stage.motion_stream import MotionStream
 from visavis.stage.pace import FrameClock
 from visavis.stage.parts import Avatar, Parts
@@ -73,7 +74,8 @@ class StageSession:
     """A running session. All methods run in one event loop.
 
     Implements `rooms.port.RoomEvents` and `stage.turns.TurnTaker`. Only media that a sink wants are made: otherwise no
-    picture is drawn and no sound is encoded. `position`, `position_ns`: see `messages.Open`.
+    picture is drawn and no sound is encoded. `position`, `position_ns`: see `messages.Open`. `hold_for_viewer_s`: the
+    first speech waits so long for a user of the room.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class StageSession:
         emit: EmitEvent,
         position: int = 0,
         position_ns: int | None = None,
+        hold_for_viewer_s: float | None = None,
     ) -> None:
         self.session_id = session_id
         self._room: OpenRoom | None = None  # set by `enter_room`, before run
@@ -111,6 +114,7 @@ class StageSession:
         self._turns: Turns | None = None  # set by `run`
         self._viewers: dict[str, None] = {}  # the ids of those that receive media now
         self._awaited_viewers = 1  # speech that is held begins when so many watch
+        self._first_words = FirstWords(hold_for_viewer_s)
         self._first_frame_ns: int | None = None  # when the first packet left for a viewer
         self._started_ns = 0  # the time of position 0, as `run` has set it
         # When the session began, here or on another stage; 0 until `run` or `go_on` sets it.
@@ -146,13 +150,16 @@ class StageSession:
     # --- the room's events
     def viewer_joined(self, viewer_id: str, viewers: int) -> None:
         self._viewers[viewer_id] = None
-        if viewers >= self._awaited_viewers:
+        if viewers >= self._awaited_viewers and not self._first_words.are_waiting:
             self._performance.viewer_came()
         self._emit(ViewerJoined(viewer_id=viewer_id, viewers=viewers))
 
     def viewer_left(self, viewer_id: str, viewers: int) -> None:
         self._viewers.pop(viewer_id, None)
         self._emit(ViewerLeft(viewer_id=viewer_id, viewers=viewers))
+
+    def user_came(self) -> None:
+        self._hold(self._first_words.user_came(self._performance.position))
 
     def keyframe_wanted(self, *, joining: bool) -> None:
         self._video.encoder.want_keyframe(joining=joining)
@@ -223,7 +230,13 @@ class StageSession:
     def _speak(self, speech: Speech, *, may_be_late: bool) -> Spoken:
         if not MIN_RATE_HZ <= speech.sample_rate_hz <= MAX_RATE_HZ:
             raise InvalidRequest(f"sample_rate must be from {MIN_RATE_HZ} to {MAX_RATE_HZ}")
-        return self._performance.speak(speech, now_ns=time.monotonic_ns(), may_be_late=may_be_late)
+        spoken = self._performance.speak(speech, now_ns=time.monotonic_ns(), may_be_late=may_be_late)
+        self._hold(self._first_words.came(self._performance.position))
+        return spoken
+
+    def _hold(self, samples: int | None) -> None:
+        if samples is not None:
+            self._performance.hold(samples)
 
     def interrupt(self, *, through: int) -> None:
         """Drop all speech up to the piece `through`. The block that fades the sound out is published at once, and not
@@ -285,8 +298,12 @@ class StageSession:
             self._emit(PlaybackFinished(utterance_id=one.segment_id, position_s=position_s, interrupted=True))
 
     def hold_for_viewer(self, seconds: float) -> None:
-        """Begin no utterance until a viewer has come, but for `seconds` at most. No effect while anybody watches."""
-        if not self._viewers:
+        """Begin no utterance until a viewer has come, but for `seconds` at most. No effect while anybody watches. In a
+        room that tells users from others, the first words wait for a user.
+        """
+        if self._room is not None and self._room.agent_side is not None:
+            self._first_words.hold(seconds)
+        elif not self._viewers:
             self._awaited_viewers = 1
             self._performance.hold(int(seconds * PLAYOUT_RATE_HZ))
 

@@ -15,7 +15,7 @@ from visavis.errors import PerformerLost, StaleOwner, VisavisError
 from visavis.machine.process_memory import release_memory
 from visavis.rooms.opening import open_room
 from visavis.rooms.port import RoomAnswer, ViewerEntrance
-from visavis.rooms.spec import named
+from visavis.rooms.spec import hold_for_viewer_s, named
 from visavis.stage.audience_limit import check_audience
 from visavis.stage.avatars import LoadedAvatars
 from visavis.stage.calibration import measure, remember, remembered
@@ -213,6 +213,7 @@ class Stage:
                 emit=lambda event: owned.owner.send_event(session_id, event),
                 position=position,
                 position_ns=opening.position_ns,
+                hold_for_viewer_s=hold_for_viewer_s(spec.room),
             )
             owned = _OwnedSession(session, owner, spec.epoch, spec, kept)
             session.enter_room(
@@ -344,8 +345,7 @@ class Stage:
         return one.kept if one is not None and one.owner is owner else None
 
     async def end_all(self) -> None:
-        for session_id in list(self._sessions):
-            await self.end(session_id)
+        await asyncio.gather(*(self.end(session_id) for session_id in list(self._sessions)))
 
 
 async def _carry_out(owned: _OwnedSession, command: messages.Command) -> Result:

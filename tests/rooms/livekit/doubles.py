@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -16,7 +17,8 @@ from visavis.rooms.livekit.room import LiveKitRoom
 from visavis.rooms.port import AudienceFigures, RoomCall, RoomSpeech
 from visavis.rooms.spec import RoomEnd
 
-AGENT = models.ParticipantInfo(identity="agent", kind=models.ParticipantInfo.Kind.AGENT)
+Kind, State = models.ParticipantInfo.Kind, models.ParticipantInfo.State
+AGENT = models.ParticipantInfo(identity="agent", kind=Kind.AGENT, state=State.ACTIVE)
 
 
 class Publisher:
@@ -37,6 +39,7 @@ class Connection:
     publisher: Publisher = field(default_factory=Publisher)
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     sent: list[models.DataPacket] = field(default_factory=list)
+    closed_s: float | None = None  # monotonic
 
     async def wait_over(self) -> RoomEnd | None:
         await self.lost.wait()
@@ -48,7 +51,8 @@ class Connection:
         self.sent.append(parsed)
         return True
 
-    async def aclose(self) -> None: ...
+    async def aclose(self) -> None:
+        self.closed_s = self.closed_s or time.monotonic()
 
     def ends(self) -> list[tuple[float, bool]]:
         """The ends that were told: position, and whether the segment was interrupted."""
@@ -70,10 +74,14 @@ class Events:
         self.speech: list[RoomSpeech] = []
         self.open: dict[str, str] = {}  # segments that have not ended
         self.full = False  # too much is queued
+        self.users = 0  # how often a first one came
 
     def viewer_joined(self, viewer_id: str, viewers: int) -> None: ...
 
     def viewer_left(self, viewer_id: str, viewers: int) -> None: ...
+
+    def user_came(self) -> None:
+        self.users += 1
 
     def keyframe_wanted(self, *, joining: bool) -> None: ...
 

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import pytest
 from livekit.protocol import models
 
-from visavis.rooms.livekit.agents import ON_BEHALF, People
+from visavis.rooms.livekit.agents import CALL_STATUS, ON_BEHALF, People
+
+Kind, State = models.ParticipantInfo.Kind, models.ParticipantInfo.State
 
 
 def person(identity: str, *, is_agent: bool = False, gone: bool = False, of: str = "") -> models.ParticipantInfo:
-    kinds, states = models.ParticipantInfo.Kind, models.ParticipantInfo.State
     return models.ParticipantInfo(
         identity=identity,
-        kind=kinds.AGENT if is_agent else kinds.STANDARD,
-        state=states.DISCONNECTED if gone else states.ACTIVE,
+        kind=Kind.AGENT if is_agent else Kind.STANDARD,
+        state=State.DISCONNECTED if gone else State.ACTIVE,
         attributes={ON_BEHALF: of} if of else {},
+    )
+
+
+def telephone(call_status: str | None, *, joined: bool = False) -> models.ParticipantInfo:
+    """`joined`: its media are not connected yet."""
+    return models.ParticipantInfo(
+        identity="telephone",
+        kind=Kind.SIP,
+        state=State.JOINED if joined else State.ACTIVE,
+        attributes={} if call_status is None else {CALL_STATUS: call_status},
     )
 
 
@@ -44,3 +56,71 @@ def test_nobody_is_awaited_where_no_agent_is_named() -> None:
     assert people.agent_was_seen
     people.take([person("user"), person("agent", is_agent=True)])
     assert people.agent == "agent" and people.agent_was_seen
+
+
+def test_somebody_has_come_once_its_media_are_connected() -> None:
+    people = people_of("agent")
+    agent = person("agent", is_agent=True)
+    agent.state = State.JOINED
+    assert people.take([agent]) == [] and people.present == [] and not people.agent_was_seen
+    (came,) = people.take([person("agent", is_agent=True)])
+    assert came.came and came.is_agent and people.present == ["agent"]
+    assert people.take([agent]) == [], "nobody falls back without leaving"
+    unseen = people_of("agent")
+    unseen.take([agent])
+    assert unseen.take([person("agent", is_agent=True, gone=True)]) == [], "it never was here"
+
+
+def test_who_is_not_connected_in_a_room_that_was_joined_again_comes_again() -> None:
+    people = people_of("agent")
+    people.take([person("agent", is_agent=True), person("user")])
+    agent = person("agent", is_agent=True)
+    agent.state = State.JOINED
+    (left,) = people.take_all([agent, person("user")])
+    assert (left.identity, left.came) == ("agent", False) and people.present == ["user"]
+    (came,) = people.take([person("agent", is_agent=True)])
+    assert came.came and came.is_agent
+
+
+@pytest.mark.parametrize("kind", [Kind.STANDARD, Kind.SIP, Kind.CONNECTOR])
+def test_a_user_is_whoever_may_hear(kind: models.ParticipantInfo.Kind) -> None:
+    people = people_of("agent")
+    people.take([models.ParticipantInfo(identity="user", kind=kind, state=State.JOINED)])
+    assert not people.has_user, "it hears nothing yet"
+    people.take([models.ParticipantInfo(identity="user", kind=kind, state=State.ACTIVE)])
+    assert people.has_user
+    people.take([models.ParticipantInfo(identity="user", kind=kind, state=State.DISCONNECTED)])
+    assert not people.has_user
+
+
+def test_agents_avatars_and_recorders_are_no_users() -> None:
+    people = people_of("bot")
+    others = [models.ParticipantInfo(identity=str(kind), kind=kind) for kind in (Kind.AGENT, Kind.EGRESS, Kind.INGRESS)]
+    for other in others:
+        other.state = State.ACTIVE
+    people.take([person("bot"), person("another avatar", of="somebody"), *others])
+    assert len(people.present) == 5 and not people.has_user
+
+
+def test_the_caller_of_a_room_of_this_service_is_its_user() -> None:
+    people = People(agent_is_user=True)
+    people.take_own(person("avatar", of="caller"))
+    assert not people.has_user
+    people.take([person("caller")])
+    assert people.has_user
+
+
+def test_a_telephone_hears_once_it_was_answered() -> None:
+    people = people_of("agent")
+    for status in ("dialing", "ringing", "automation"):
+        people.take([telephone(status)])
+        assert not people.has_user, status
+    people.take([telephone("active")])
+    assert people.has_user
+    people.take([telephone("hangup")])
+    assert not people.has_user
+    unknown = people_of("agent")
+    unknown.take([telephone(None, joined=True)])
+    assert not unknown.has_user
+    unknown.take([telephone(None)])
+    assert unknown.has_user

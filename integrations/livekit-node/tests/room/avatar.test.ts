@@ -5,7 +5,7 @@ import { ParticipantKind, TrackKind, TrackSource } from "@livekit/rtc-node";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { AvatarSession } from "../../src/index.js";
-import { ask, isReached, long, Scene, waitEnded } from "./scene.js";
+import { ask, isReached, long, Scene, User, waitEnded } from "./scene.js";
 
 describe.runIf(isReached)("an avatar", () => {
   let scene: Scene;
@@ -72,6 +72,23 @@ describe.runIf(isReached)("an avatar", () => {
     await avatar.start(scene.session, scene.room);
     await scene.startSession();
     const said = scene.say(1); // the avatar has not even joined
+    await said.waitForPlayout();
+    expect(said.interrupted).toBe(false);
+    await scene.user.waitLoud(avatar.avatarIdentity, 0.9);
+    await avatar.aclose();
+  });
+
+  long("has its first sentence wait for a user", async () => {
+    await scene.user.room.disconnect();
+    scene.user = new User();
+    const avatar = new AvatarSession({ avatar: "iris", aspectRatio: "1:1", holdForViewerS: 30 });
+    await avatar.start(scene.session, scene.room);
+    await scene.startSession();
+    await avatar.waitReady();
+    const said = scene.say(1);
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(said.done()).toBe(false);
+    await scene.user.join(scene.name);
     await said.waitForPlayout();
     expect(said.interrupted).toBe(false);
     await scene.user.waitLoud(avatar.avatarIdentity, 0.9);

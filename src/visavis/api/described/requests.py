@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
+from visavis.channel.handshake import MAX_HOLD_S
 from visavis.engine.motion.mood import EMOTIONS
 from visavis.engine.portrait.points import NAMES
 
@@ -106,6 +107,9 @@ class LiveKitRoom(Given):
     platform: Literal["livekit"]
     url: Annotated[str, WithJsonSchema({"type": "string", "pattern": "^(wss?|https?)://[a-z0-9.-]+$"})]
     token: str = Field(min_length=1, description="Of the avatar")
+    hold_for_viewer_s: float | None = Field(
+        default=None, gt=0, le=MAX_HOLD_S, description="The first speech waits so long for a user of the room"
+    )
 
 
 class CallersDailyRoom(Given):

@@ -41,6 +41,9 @@ STREAM_GOES_ON_WITHIN_S = 5.0  # after the avatar has come back: or its end was 
 AGENT_BACK_WITHIN_S = 15.0  # after the avatar: a server that was restarted has lost both
 MAX_UNTOLD = 256
 CLOSE_WITHIN_S = 3.0
+# After the last sample of speech the tracks stay for so long: telephones and recorders drop what waits to be played of
+# a track that is gone.
+TRACKS_STAY_S = 0.5
 AUDIO_TOPIC = "lk.audio_stream"
 
 log = structlog.get_logger("visavis.rooms")
@@ -76,7 +79,7 @@ class LiveKitRoom:
         self._token = spec.token
         self._path = SendPath(self)
         self._segments = Segments(name=f"segment_{secrets.token_hex(3)}", ends_by_silence=spec.ends_by_silence)
-        self._people = People()
+        self._people = People(agent_is_user=spec.ends_by_silence)
         self._early: list[models.ParticipantInfo] = []  # told while the avatar joins, itself among them
         self._calls = Calls(self._send)
         self._agent_calls = AgentCalls(self._people, events, send=self._send, clear=self._clear)
@@ -90,7 +93,8 @@ class LiveKitRoom:
         self._awaited_agent: asyncio.TimerHandle | None = None  # from a new connection until the agent is back
         self._awaited_streams: asyncio.TimerHandle | None = None  # from a new connection until their ends are lost
         self._untold: deque[tuple[str, str]] = deque(maxlen=MAX_UNTOLD)  # ends of segments, for an agent that is away
-        self._told_ready = self._told_end = False
+        self._told_ready = self._told_end = self._told_user = False
+        self._spoke_until_s: float | None = None  # when speech ended last; monotonic
         self._closed = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -231,6 +235,8 @@ class LiveKitRoom:
             self._calls.call(segment.agent, "lk.playback_started", "", tries=1)
 
     def speech_finished(self, utterance_id: str, *, position_s: float, interrupted: bool) -> None:
+        if position_s > 0.0:
+            self._spoke_until_s = time.monotonic()
         if (segment := self._open.pop(utterance_id, None)) is not None:
             self._tell_open()
             self._tell_end(segment.agent, position_s=position_s, interrupted=interrupted)
@@ -286,6 +292,9 @@ class LiveKitRoom:
                     self._end("agent_left", "the agent has left the room")
         self._tell_ends()
         self._tell_joined()
+        if self._people.has_user and not self._told_user:
+            self._told_user = True
+            self._events.user_came()
 
     def _agent_stayed_away(self) -> None:
         self._end("agent_left", f"the agent was not back {AGENT_BACK_WITHIN_S:g} s after the avatar")
@@ -392,6 +401,10 @@ class LiveKitRoom:
     def _tell_state(self, name: str, reason: str | None = None) -> None:
         self._send(packets.state(name, reason))
 
+    async def _let_last_words_be_heard(self) -> None:
+        if self._participant is not None and self._spoke_until_s is not None:
+            await asyncio.sleep(max(0.0, self._spoke_until_s + TRACKS_STAY_S - time.monotonic()))
+
     async def aclose(self) -> None:
         self._closed = True
         for segment_id in list(self._open):  # the session has ended those of which it has taken speech
@@ -401,7 +414,8 @@ class LiveKitRoom:
         for timer in (self._keyframe, self._awaited_agent, self._awaited_streams):
             if timer is not None:
                 timer.cancel()
-        await self._calls.aclose()  # before the connection closes: it sends what they tell
+        # before the connection closes: it sends what the calls tell, and the last words
+        await asyncio.gather(self._calls.aclose(), self._let_last_words_be_heard())
         participant, self._participant = self._participant, None
         for task in self._tasks:
             task.cancel()

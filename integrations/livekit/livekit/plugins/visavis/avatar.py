@@ -66,13 +66,15 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_ready", "avatar_failed", "
         metadata: Mapping[str, Any] | None = None,
         fallback: Fallback = "voice",
         ready_within_s: float = READY_WITHIN_S,
+        hold_for_viewer_s: float | None = None,
         participant_name: str = "Avatar",
     ) -> None:
         """`avatar`: the name of an avatar, its id, the address of a photo, or a photo (path, bytes, PIL image).
         `api_url`, `api_key`: of the Visavis server; default: the variables VISAVIS_API_URL and VISAVIS_API_KEY.
         `background`, `framing`, `emotion`: as in the server's reference. `fallback`: what becomes of the conversation
         without the avatar: the agent speaks itself, or its session ends. `ready_within_s`: how long the avatar may take
-        until it is seen.
+        until it is seen. `hold_for_viewer_s`: the first sentence waits so long for a user, or for a telephone to be
+        answered; above 0, at most 60.
         """
         super().__init__()
         self._choice = avatar
@@ -82,6 +84,7 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_ready", "avatar_failed", "
         self._look: dict[str, Any] = {name: value for name, value in look.items() if value is not None}
         self._metadata = metadata
         self._fallback, self._ready_within_s = fallback, ready_within_s
+        self._hold_for_viewer_s = hold_for_viewer_s
         self._identity, self._name = f"visavis-avatar-{secrets.token_hex(4)}", participant_name
         self._document: SessionDocument | None = None  # set when the session was created
         self._failure: VisavisError | None = None
@@ -146,7 +149,10 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_ready", "avatar_failed", "
         agent_session.on("user_state_changed", self._user_state_changed)
         room.on("participant_disconnected", self._participant_left)
         room.on("data_received", self._data_received)
-        self._spawn(self._bring({"platform": "livekit", "url": project.url, "token": token}))
+        where: dict[str, Any] = {"platform": "livekit", "url": project.url, "token": token}
+        if self._hold_for_viewer_s is not None:
+            where["hold_for_viewer_s"] = self._hold_for_viewer_s
+        self._spawn(self._bring(where))
 
     async def wait_ready(self) -> None:
         """Wait until the avatar is seen. Raises what has kept it from coming."""
