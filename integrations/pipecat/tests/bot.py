@@ -30,6 +30,8 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.transports.base_output import BaseOutputTransport
 from pipecat.transports.base_transport import TransportParams
+from pipecat.turns.user_turn_processor import UserTurnProcessor
+from pipecat.turns.user_turn_strategies import ExternalUserTurnStrategies
 from pipecat.workers.runner import WorkerRunner
 from pipecat_visavis import VisavisVideoService
 from visavis_client import AsyncVisavis
@@ -38,6 +40,7 @@ logger.remove()
 logger.add(sys.stderr, level="INFO")
 
 VOICE_HZ = 24_000
+IDLE_AFTER_S = 0.6  # of silence, the bot takes its user for idle
 SIZE_PX = (320, 240)
 
 
@@ -112,7 +115,11 @@ class Watch(FrameProcessor):
         await self.push_frame(frame, direction)
 
     def count(self, kind: type[Frame]) -> int:
-        return sum(isinstance(frame, kind) for _, frame, _ in self.seen)
+        return len(self.times_s(kind))
+
+    def times_s(self, kind: type[Frame]) -> list[float]:
+        """When such frames came, by the event loop."""
+        return [at_s for at_s, frame, _ in self.seen if isinstance(frame, kind)]
 
     def text(self) -> str:
         return " ".join(frame.text for _, frame, _ in self.seen if isinstance(frame, TTSTextFrame))
@@ -127,12 +134,32 @@ class Watch(FrameProcessor):
             await self.changed.wait()
 
 
+class IdleUser(UserTurnProcessor):
+    """Where a bot's user would be, who never says a word. `idle_s`: when it was found to be idle, by the event loop."""
+
+    def __init__(self) -> None:
+        super().__init__(user_turn_strategies=ExternalUserTurnStrategies(), user_idle_timeout=IDLE_AFTER_S)
+        self.idle_s: list[float] = []
+        self._came = asyncio.Event()
+
+        @self.event_handler("on_user_turn_idle")
+        async def _(_: object) -> None:
+            self.idle_s.append(asyncio.get_running_loop().time())
+            self._came.set()
+
+    async def wait_idle(self) -> float:
+        """Wait until it was found to be idle; return when."""
+        await self._came.wait()
+        return self.idle_s[-1]
+
+
 @dataclass(slots=True)
 class Voice:
     """What a bot says. `watch` is behind the transport's output, where the assistant's context would be."""
 
     worker: PipelineWorker
     watch: Watch
+    idle_user: IdleUser
 
     async def say(self, sound: np.ndarray, *, words: list[str] | None = None) -> None:
         """Speak as a voice does: faster than real time, its words with their times."""
@@ -184,9 +211,9 @@ async def running(*, idle_s: float | None = None, **service: Any) -> AsyncIterat
         async def _(*_: object) -> None:
             connected.set()
 
-        output, watch = Output(params()), Watch()
+        output, watch, idle_user = Output(params()), Watch(), IdleUser()
         worker = PipelineWorker(
-            Pipeline([avatar, output, watch]),
+            Pipeline([idle_user, avatar, output, watch]),
             params=PipelineParams(enable_metrics=True, audio_out_sample_rate=VOICE_HZ),
             idle_timeout_secs=idle_s,
             enable_rtvi=False,
@@ -198,7 +225,7 @@ async def running(*, idle_s: float | None = None, **service: Any) -> AsyncIterat
             waiting = asyncio.ensure_future(connected.wait())
             await asyncio.wait({waiting, task}, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
-            yield Bot(worker, watch, avatar, output, task, client)
+            yield Bot(worker, watch, idle_user, avatar, output, task, client)
         finally:
             if not task.done():
                 await worker.cancel()

@@ -24,7 +24,7 @@ from pipecat.workers.runner import WorkerRunner
 from pipecat_visavis.livekit import VisavisLiveKitService
 from visavis_client import AsyncVisavis
 
-from tests.bot import VOICE_HZ, Voice, Watch, cancel_rest, public_avatar
+from tests.bot import VOICE_HZ, IdleUser, Voice, Watch, cancel_rest, public_avatar
 
 LOUD = 500  # RMS: below is silence, and what Opus leaves of it
 LOOKED_AT = 5  # pictures of each track: more cost the processor of a busy machine, and tell no more
@@ -214,9 +214,9 @@ async def running_in_room(*, waits: bool = True, **service: Any) -> AsyncIterato
             lost.append(reason)
             settled.set()
 
-        ears, recorder, watch, user = Ears(), Recorder(), Watch(), User(room)
+        ears, recorder, watch, user, idle_user = Ears(), Recorder(), Watch(), User(room), IdleUser()
         worker = PipelineWorker(
-            Pipeline([transport.input(), ears, avatar, transport.output(), recorder, watch]),
+            Pipeline([transport.input(), ears, idle_user, avatar, transport.output(), recorder, watch]),
             params=PipelineParams(enable_metrics=True, audio_out_sample_rate=VOICE_HZ),
             idle_timeout_secs=None,
             enable_rtvi=False,
@@ -227,7 +227,9 @@ async def running_in_room(*, waits: bool = True, **service: Any) -> AsyncIterato
         try:
             await settled.wait()
             await user.join()
-            bot = RoomBot(worker, watch, transport, avatar, ears, recorder, user, greeted, lost, ends, task, client)
+            bot = RoomBot(
+                worker, watch, idle_user, transport, avatar, ears, recorder, user, greeted, lost, ends, task, client
+            )
             while not greeted:
                 await asyncio.sleep(0.02)
             if waits:

@@ -18,7 +18,7 @@ from pipecat.frames.frames import (
     TTSStoppedFrame,
 )
 
-from tests.bot import VOICE_HZ, tone
+from tests.bot import IDLE_AFTER_S, VOICE_HZ, tone
 from tests.in_room import running_in_room
 
 pytestmark = pytest.mark.skipif(
@@ -44,6 +44,9 @@ async def test_one_turn_is_the_avatars_alone_and_is_told_as_the_bots() -> None:
         await bot.user.until(lambda: bot.seen.loud_s > 0.9)
         assert bot.seen.loud_s == pytest.approx(1.0, abs=0.15)
         assert bot.own_track.loud_s == 0.0
+        idle_s = await bot.idle_user.wait_idle()  # not in the pause, although that was longer
+        (ended_s,) = bot.watch.times_s(BotStoppedSpeakingFrame)
+        assert len(bot.idle_user.idle_s) == 1 and idle_s >= ended_s + IDLE_AFTER_S - 0.1
 
         await bot.user.say(tone(1.0), VOICE_HZ)
         while bot.ears.loud_s["user"] < 0.3:

@@ -17,7 +17,7 @@ from pipecat.frames.frames import (
 from pipecat_visavis import VisavisVideoService
 from pipecat_visavis.service import PICTURES_ON_THE_WAY
 
-from tests.bot import SIZE_PX, VOICE_HZ, Output, params, running, tone
+from tests.bot import IDLE_AFTER_S, SIZE_PX, VOICE_HZ, Output, params, running, tone
 
 pytestmark = pytest.mark.skipif("VISAVIS_API_URL" not in os.environ, reason="VISAVIS_API_URL names no server")
 
@@ -38,6 +38,10 @@ async def test_one_turn_is_seen_and_heard_as_one() -> None:
         assert bot.output.loud_s() == pytest.approx(1.0, abs=0.1)
         assert sum(one.seconds for one in bot.output.heard) == pytest.approx(2.0, abs=0.15)
         assert len(bot.watch.ttfb_s()) == 1
+
+        idle_s = await bot.idle_user.wait_idle()  # not in the pause, although that was longer
+        last = [one for one in bot.output.heard if one.level > 500][-1]
+        assert len(bot.idle_user.idle_s) == 1 and idle_s >= last.at_s + last.seconds + IDLE_AFTER_S
 
 
 @pytest.mark.short
