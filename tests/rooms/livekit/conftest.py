@@ -22,6 +22,8 @@ async def connected(events: Events) -> AsyncIterator[tuple[Room, list[Connection
     spec = LiveKitRoomSpec(url="ws://127.0.0.1:9", token="token")
     opened = Room(spec, events, _Opening(size_px=(64, 64), wall_clock_at_start_ns=0, ice_servers=()))
     opened.connections = list(connections)
+    for connection in connections:
+        connection.acknowledges = opened.data_arrived
     first = await opened._join()
     opened._tasks = [asyncio.create_task(opened._stay(first))]
     yield opened, connections

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from livekit.protocol import models
@@ -33,12 +33,15 @@ class Publisher:
 
 @dataclass(eq=False)
 class Connection:
-    """Stands for a participant. `sent`: its data packets."""
+    """Stands for a participant. `sent`: its data packets. `acknowledges`: called with each call's acknowledgement, as
+    the agent's client does.
+    """
 
     others: list[models.ParticipantInfo]
     publisher: Publisher = field(default_factory=Publisher)
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     sent: list[models.DataPacket] = field(default_factory=list)
+    acknowledges: Callable[[bytes], None] | None = None
     closed_s: float | None = None  # monotonic
 
     async def wait_over(self) -> RoomEnd | None:
@@ -49,6 +52,9 @@ class Connection:
         parsed = packets.parse(packet)
         assert parsed is not None
         self.sent.append(parsed)
+        if parsed.HasField("rpc_request") and self.acknowledges is not None:
+            arrived = packets.acknowledge("avatar", parsed.rpc_request.id)
+            asyncio.get_running_loop().call_soon(self.acknowledges, arrived)
         return True
 
     async def aclose(self) -> None:

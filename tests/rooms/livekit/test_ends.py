@@ -125,9 +125,8 @@ async def test_a_segment_of_which_a_part_was_taken_ends_when_that_was_played(
 
 
 async def test_a_stream_that_is_open_when_the_session_ends_ends_with_it(
-    connected: tuple[Room, list[Connection]], agent: Agent, events: Events, monkeypatch: pytest.MonkeyPatch
+    connected: tuple[Room, list[Connection]], agent: Agent, events: Events
 ) -> None:
-    monkeypatch.setattr("visavis.rooms.livekit.calls.CLOSE_WITHIN_S", 0.01)  # this agent answers nothing
     opened, (first, _) = connected
     agent.header("s1", **MONO)
     agent.chunk("s1")

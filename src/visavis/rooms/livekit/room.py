@@ -45,6 +45,7 @@ CLOSE_WITHIN_S = 3.0
 # a track that is gone.
 TRACKS_STAY_S = 0.5
 AUDIO_TOPIC = "lk.audio_stream"
+PLAYBACK_FINISHED = "lk.playback_finished"
 
 log = structlog.get_logger("visavis.rooms")
 
@@ -171,9 +172,18 @@ class LiveKitRoom:
 
     # --- speech
     def data_arrived(self, data: bytes) -> None:
-        packet = packets.parse(data)
-        if packet is None or self._closed:
+        if (packet := packets.parse(data)) is None:
             return
+        match packet.WhichOneof("value"):
+            case "rpc_ack":
+                self._calls.arrived(packet.rpc_ack.request_id)
+            case "rpc_response":
+                code = packet.rpc_response.error.code if packet.rpc_response.HasField("error") else None
+                self._calls.answered(packet.rpc_response.request_id, code)
+            case _ if not self._closed:
+                self._take(packet)
+
+    def _take(self, packet: models.DataPacket) -> None:
         sender, now_s = packet.participant_identity, time.monotonic()
         match packet.WhichOneof("value"):
             case "stream_header":
@@ -192,9 +202,6 @@ class LiveKitRoom:
             case "encrypted_packet" if sender == self._people.agent:
                 self._tell_state("error", RoomEncrypted.code)
                 self._end("room_lost", "the agent's packets are end-to-end encrypted")
-            case "rpc_response":
-                code = packet.rpc_response.error.code if packet.rpc_response.HasField("error") else None
-                self._calls.answered(packet.rpc_response.request_id, code)
 
     def _clear(self) -> None:
         self._follow(self._segments.clear())
@@ -231,7 +238,7 @@ class LiveKitRoom:
                 self.speech_finished(speech.segment_id, position_s=0.0, interrupted=True)
 
     def speech_started(self, utterance_id: str) -> None:
-        if (segment := self._open.get(utterance_id)) is not None:
+        if (segment := self._open.get(utterance_id)) is not None and self._participant is not None:
             self._calls.call(segment.agent, "lk.playback_started", "", tries=1)
 
     def speech_finished(self, utterance_id: str, *, position_s: float, interrupted: bool) -> None:
@@ -256,7 +263,12 @@ class LiveKitRoom:
         """Tell the ends of segments, unless the connection or the agent is away: then once both are back."""
         while self._untold and self._participant is not None and self._awaited_agent is None:
             agent, end = self._untold.popleft()
-            self._calls.call(agent, "lk.playback_finished", end)
+            self._calls.call(agent, PLAYBACK_FINISHED, end)
+
+    def _take_ends_back(self) -> None:
+        """The connection is lost: what has not arrived over it is told over the next one."""
+        lost = [call for call in self._calls.take_back() if call.method == PLAYBACK_FINISHED]
+        self._untold.extendleft((call.to, call.payload) for call in reversed(lost))
 
     def answer(self, answer: RoomAnswer) -> None:
         self._agent_calls.answer(answer)
@@ -357,6 +369,7 @@ class LiveKitRoom:
             if participant.publisher is not None:
                 self._departed = participant.publisher.add_to(self._departed)
             self._participant = None
+            self._take_ends_back()
             await participant.aclose()
             if self._closed:
                 return
@@ -406,6 +419,7 @@ class LiveKitRoom:
             await asyncio.sleep(max(0.0, self._spoke_until_s + TRACKS_STAY_S - time.monotonic()))
 
     async def aclose(self) -> None:
+        told_within_s = 0.0 if self._closed else None  # after a room's own end nobody is there to be told
         self._closed = True
         for segment_id in list(self._open):  # the session has ended those of which it has taken speech
             self.speech_finished(segment_id, position_s=0.0, interrupted=True)
@@ -415,7 +429,7 @@ class LiveKitRoom:
             if timer is not None:
                 timer.cancel()
         # before the connection closes: it sends what the calls tell, and the last words
-        await asyncio.gather(self._calls.aclose(), self._let_last_words_be_heard())
+        await asyncio.gather(self._calls.aclose(within_s=told_within_s), self._let_last_words_be_heard())
         participant, self._participant = self._participant, None
         for task in self._tasks:
             task.cancel()
