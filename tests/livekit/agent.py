@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from livekit import rtc
 
+from tests.sweeps import pitch_hz, sweep
 from tools.livekit.server import LiveKitServer
 
 
@@ -22,13 +23,14 @@ class Finished:
 
 @dataclass(slots=True)
 class Seen:
-    """What the agent has seen of the avatar: pictures, and the level of each 10 ms of its sound. `last_loud_s`: when
-    sound came last that was not silent, monotonic.
+    """What the agent has seen of the avatar: pictures, and the level of each 10 ms of its sound; of those that were not
+    silent the pitch, too. `last_loud_s`: when such a one came last, monotonic.
     """
 
     pictures: int = 0
     size: tuple[int, int] = (0, 0)
     levels: list[float] = field(default_factory=list)
+    pitches_hz: list[float] = field(default_factory=list)
     last_loud_s: float = 0.0
 
 
@@ -78,10 +80,13 @@ class Agent:
             attributes={"sample_rate": str(rate_hz), "num_channels": str(channels)},
         )
 
-    async def speak(self, seconds: float, *, rate_hz: int = 24_000, close: bool = True) -> Any:
-        """Send a tone as one segment."""
+    async def speak(self, seconds: float, *, rate_hz: int = 24_000, close: bool = True, sweeps: bool = False) -> Any:
+        """Send a tone as one segment, or a sweep."""
         stream = await self.open(rate_hz=rate_hz)
-        samples = (np.sin(np.arange(round(seconds * rate_hz)) * 440 * 2 * np.pi / rate_hz) * 12_000).astype("<i2")
+        if sweeps:
+            samples = sweep(seconds, rate_hz)
+        else:
+            samples = (np.sin(np.arange(round(seconds * rate_hz)) * 440 * 2 * np.pi / rate_hz) * 12_000).astype("<i2")
         await stream.write(samples.tobytes())
         if close:
             await stream.aclose()
@@ -179,8 +184,9 @@ class Agent:
 
     async def _hear(self, track: rtc.Track) -> None:
         async for event in rtc.AudioStream(track, sample_rate=48_000, num_channels=1, frame_size_ms=10):
-            samples = np.frombuffer(event.frame.data, np.int16).astype(float)
-            self.seen.levels.append(float(np.sqrt(np.mean(samples**2))))
+            samples = np.frombuffer(event.frame.data, np.int16)
+            self.seen.levels.append(float(np.sqrt(np.mean(samples.astype(float) ** 2))))
             if self.seen.levels[-1] > 500:
+                self.seen.pitches_hz.append(pitch_hz(samples, 48_000))
                 self.seen.last_loud_s = time.monotonic()
             self._changed.set()

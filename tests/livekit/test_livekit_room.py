@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import statistics
 from pathlib import Path
 
 import httpx
@@ -13,11 +14,14 @@ from visavis_client import AsyncSession, AsyncVisavis, Refused, ServerFault
 
 from tests.livekit.agent import Agent, Finished
 from tests.livekit.conftest import start
+from tests.sweeps import assert_whole, places_s
 from tools.livekit.server import LiveKitServer, running
 from visavis.server import RunningServer
 
 # The first test waits until the server is built.
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(900)]
+
+OF_A_TONE_S = -0.02  # places in a sweep of 0.4 s below this are of the agent's tones
 
 
 async def ended(client: AsyncVisavis, session: AsyncSession) -> None:
@@ -36,10 +40,13 @@ async def test_the_avatar_publishes_before_any_speech(session: AsyncSession, age
 
 
 async def test_three_turns_are_heard_and_finish_once_with_their_positions(session: AsyncSession, agent: Agent) -> None:
-    for turn, (seconds, rate_hz) in enumerate(((0.8, 24_000), (0.5, 16_000), (0.6, 48_000)), start=1):
+    for turn, (seconds, rate_hz) in enumerate(((0.8, 24_000), (0.5, 8_000), (0.6, 48_000)), start=1):
         await agent.speak(seconds, rate_hz=rate_hz)
         ends = await agent.wait_finished(turn)
         assert ends[-1] == Finished(pytest.approx(seconds, abs=0.02), False)  # type: ignore[arg-type]
+        await agent.wait_quiet(0.2)
+        assert statistics.median(agent.seen.pitches_hz) == pytest.approx(440, rel=0.005)
+        agent.seen.pitches_hz.clear()
     assert agent.started == 3 and len(agent.finished) == 3
     await agent.wait_seen(loud_s=1.7)
     assert agent.loud_s() < 2.1
@@ -69,13 +76,14 @@ async def test_a_clear_at_the_first_sample_and_a_new_stream_right_after(session:
         await asyncio.sleep(wait_s)
         await agent.clear()
         assert (await agent.wait_finished(turn))[-1].interrupted
-    await agent.wait_quiet(0.2)
-    loud_s = agent.loud_s()
-    await agent.speak(0.4)
+    await agent.speak(0.4, sweeps=True)
     ends = await agent.wait_finished(6)
     assert len(ends) == 6 and ends[-1] == Finished(pytest.approx(0.4, abs=0.02), False)  # type: ignore[arg-type]
     await agent.wait_quiet(0.3)
-    assert agent.loud_s() - loud_s == pytest.approx(0.4, abs=0.1), "all of it is heard, and nothing of before"
+    heard_s = places_s(agent.seen.pitches_hz, 0.4)
+    begins = next(at for at, place_s in enumerate(heard_s) if place_s > OF_A_TONE_S)
+    assert_whole(heard_s[begins:], 0.4)
+    assert min(heard_s[begins:]) > OF_A_TONE_S, "nothing of before is heard once it has begun"
 
 
 async def test_an_open_stream_is_one_segment_and_a_lost_trailer_kills_nothing(
