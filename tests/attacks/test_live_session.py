@@ -25,7 +25,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from tests.attacks.raw_websocket import Attacked, attacked_server, init_of, start_session
 from tests.attacks.scale import FULL
-from visavis.rooms.webrtc.private_names import on_datagram
+from visavis.rooms.webrtc.private.datagrams import on_datagram
 from visavis.rooms.webrtc.receiving_peer import ReceivingPeer
 from visavis.rooms.webrtc.rtp import is_rtp
 

@@ -25,7 +25,7 @@ from tests.conftest import open_service
 from tests.rooms.offers import make_offer
 from visavis.demo.server_process import ServerProcess
 from visavis.rooms.watch import RoomViewer, WhepViewer
-from visavis.rooms.webrtc.private_names import on_datagram, take_over_reading
+from visavis.rooms.webrtc.private.datagrams import on_datagram, take_over_reading
 from visavis.rooms.webrtc.receiving_peer import ReceivingPeer
 from visavis.rooms.webrtc.rtp import is_rtp
 

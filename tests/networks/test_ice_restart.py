@@ -15,7 +15,8 @@ from visavis.errors import CandidatesRefused, TooManyOffers
 from visavis.rooms.embedded import room as embedded_room
 from visavis.rooms.embedded.fragment import read_restart, write_restart
 from visavis.rooms.embedded.room import EmbeddedRoom
-from visavis.rooms.webrtc import private_names, sending_peer
+from visavis.rooms.webrtc import sending_peer
+from visavis.rooms.webrtc.private import restarts
 from visavis.rooms.webrtc.receiving_peer import ReceivingPeer
 
 CLEAN = Network()
@@ -44,7 +45,7 @@ class Viewer:
 
     def new_credentials(self) -> str:
         """Begin a new ICE session, whose other side is not known yet; return it as a fragment of SDP."""
-        mine = private_names.restart_ice(self.ice, user_name="none", password="none")
+        mine = restarts.restart_ice(self.ice, user_name="none", password="none")
         assert mine is not None
         return write_restart(kind="video", mid="0", ice_ufrag=mine.user_name, ice_pwd=mine.password, candidates=())
 
@@ -55,7 +56,7 @@ class Viewer:
         connection.remote_username, connection.remote_password = theirs.ice_ufrag, theirs.ice_pwd
         for candidate in theirs.candidates:
             await self.ice.addRemoteCandidate(candidate_from_sdp(candidate))
-        connecting = asyncio.create_task(private_names.connect_again(self.ice))
+        connecting = asyncio.create_task(restarts.connect_again(self.ice))
         await self._feed.until(connecting.done)
         await connecting
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from visavis.rooms.bit_rate import (
     EARLY_REPORTS,
     HOLDS_AFTER,
@@ -115,6 +117,26 @@ def test_a_viewer_whose_network_the_full_rate_overflows_goes_back_to_what_it_hel
     viewer = ViewerBitRate(starts_low=True)
     shares(viewer, START_REPORTS + HOLDS_AFTER + 1)
     assert shares(viewer, LOWER_AFTER, lost_share=0.2)[-1] == 0.7, "the full rate had held"
+
+
+def test_a_queue_that_grows_from_the_start_keeps_the_full_rate_away() -> None:
+    """The first reports behind 300 kbit/s, as they came. Before, the third one brought the full rate."""
+    viewer = ViewerBitRate(starts_low=True)
+    seen = []
+    for round_trip_ms in (181.5, 285.5, 356.7, 418.8, 419.3):
+        viewer.report(round_trip_ms=round_trip_ms, lost_share=0.0, checked_ms=45.0)
+        seen.append(viewer.share)
+    assert max(seen) == 0.5 and seen[-1] == 0.35
+
+
+def test_jitter_from_the_start_is_no_queue() -> None:
+    for seed in range(20):
+        source = random.Random(seed)
+        checked_ms, *rest = (sum(source.uniform(0.0, 100.0) for _ in range(2)) for _ in range(120))  # there and back
+        viewer = ViewerBitRate(starts_low=True)
+        for round_trip_ms in rest:
+            viewer.report(round_trip_ms=round_trip_ms, lost_share=0.05, checked_ms=checked_ms)
+        assert viewer.share == 1.0, seed
 
 
 def test_one_early_report_of_a_long_queue_lowers_the_rate() -> None:

@@ -5,8 +5,9 @@ narrow network from a bad one, where a lower bit rate helps nobody. So a viewer 
 lowest bit rate decides no longer: it *struggles*.
 
 The first viewer of an empty room begins with half of the full rate, and gets the rest after a few good reports. So its
-first pictures are small, and a narrow network is not full before its first report. A viewer that joins others takes
-what they get.
+first pictures are small, and a narrow network is not full before its first report. The first round trips are compared
+with the one before any media: a network for which half is too much already shows by them that its queue grows, seconds
+before it loses anything. A viewer that joins others takes what they get.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ LONG_QUEUE_TAKES = 0.6  # ... then so much of what is sent is taken for what pas
 LOWER_AFTER = 2  # reports (one a second) of such a network, and ...
 EARLY_REPORTS = 5  # ... among the first ones, a single report of a long queue
 START_LEVEL = 2  # in SHARES
-START_REPORTS = 3  # that are not bad; then the full rate
+START_REPORTS = 3  # that are not bad, in a row; then the full rate
+START_QUEUE_MS = 100.0  # so much longer than before any media the round trip of such a report is at most
 HOLDS_AFTER = 10  # reports since the rate was raised; if it is lowered earlier, it falls back to what was held before
 RAISE_AFTER = 20  # clean reports; twice as many after each raise that did not hold, up to ...
 MAX_RAISE_AFTER = 160
@@ -66,7 +68,7 @@ class ViewerBitRate:
             elif self._bad >= STRUGGLES_AFTER:
                 self.struggles = True
         elif self._starts:
-            self._clean = self._clean + 1 if self._reports else 0
+            self._clean = self._clean + 1 if self._reports and not self._fills(checked_ms) else 0
             if self._clean >= START_REPORTS:
                 self._raise(to=0)
         elif lost_share <= CLEAN_SHARE:
@@ -102,13 +104,20 @@ class ViewerBitRate:
         early = 0 < self._reports <= EARLY_REPORTS or self._held_before is not None
         return early and checked_ms is not None and self._last_ms > checked_ms + LONG_QUEUE_MS
 
+    def _fills(self, checked_ms: float | None) -> bool:
+        """Whether a queue begins to fill that was empty before any media."""
+        return checked_ms is not None and self._last_ms > checked_ms + START_QUEUE_MS
+
     def _is_bad(self, round_trip_ms: float | None, lost_share: float, checked_ms: float | None) -> bool:
         if round_trip_ms is not None:
             self._last_ms = round_trip_ms
             before_ms = round_trip_ms if self._round_trip_ms is None else self._round_trip_ms
             self._round_trip_ms = before_ms + _NEW * (round_trip_ms - before_ms)
             self._shortest_ms = min(self._shortest_ms, self._round_trip_ms)
-        queued = self._round_trip_ms is not None and self._round_trip_ms > self._shortest_ms + QUEUE_MS
+        shortest_ms = self._shortest_ms
+        if self._starts and checked_ms is not None:
+            shortest_ms = min(shortest_ms, checked_ms)
+        queued = self._round_trip_ms is not None and self._round_trip_ms > shortest_ms + QUEUE_MS
         return lost_share > LOST_SHARE or queued or self._overflows(checked_ms)
 
 

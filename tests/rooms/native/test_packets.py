@@ -15,7 +15,7 @@ from pylibsrtp import Session as SrtpSession
 
 from visavis.engine.native import check_layout, load_library
 from visavis.rooms import native
-from visavis.rooms.webrtc.private_names import protect_function, srtp_address
+from visavis.rooms.webrtc.private.sending import protect_function, srtp_address
 from visavis.rooms.webrtc.rtp import AUDIO_LEVEL, MID, SENT_TIME, HeaderExtension, header_extension
 
 LONGEST_IP_PACKET = 1280
@@ -311,6 +311,22 @@ def test_a_flood_of_reports_gets_no_more_than_was_sent(viewer: Viewer) -> None:
     for _ in range(1000):
         sender.send(sender.picture(100), viewer)
     assert stream.resends_left == 512, "however long nothing was lost"
+
+
+def test_a_packet_is_sent_again_once_in_a_round_trip_however_often_it_is_asked_for(viewer: Viewer) -> None:
+    sender = Sender()
+    sender.send(sender.picture(5000, keyframe=True), viewer)
+    viewer.receive(5)
+    viewer.struct.streams[0].resend_after = 1000
+    resent = []
+    for time in (0xFFFF00, 0xFFFFFF, 500, 744, 745, 1744):  # the clock has 24 bits: 1,000 units later it is 744
+        before = viewer.struct.streams[0].resent
+        sender.resend(viewer, [101], time=time)
+        resent.append(viewer.struct.streams[0].resent - before)
+    assert resent == [1, 0, 0, 1, 0, 1]
+    sender.resend(viewer, [101, 102, 103], time=1745)
+    assert [one.payload[:2] for one in viewer.receive(5)] == [number.to_bytes(2) for number in (101, 101, 101, 102, 103)]
+    assert viewer.struct.streams[0].refused == 0
 
 
 def test_the_headers_tell_the_mid_and_the_time_of_sending() -> None:

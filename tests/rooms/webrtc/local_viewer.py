@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pylibsrtp import Policy, Session
 
 from visavis.rooms.port import MediaKind
-from visavis.rooms.webrtc.private_names import Path, Protection, srtp_address
+from visavis.rooms.webrtc.private.paths import Path
+from visavis.rooms.webrtc.private.sending import Protection, srtp_address
 from visavis.rooms.webrtc.receiver_reports import ReceiverReports
 from visavis.rooms.webrtc.rtp import HeaderExtension
 from visavis.rooms.webrtc.send_path import SendPath

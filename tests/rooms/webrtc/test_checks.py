@@ -9,16 +9,17 @@ import anyio
 import pytest
 from aioice import Candidate, Connection
 
-from visavis.rooms.webrtc import ice_settings, private_names
+from visavis.rooms.webrtc import ice_settings
+from visavis.rooms.webrtc.private import checks
 
 
 @pytest.fixture
 def hourly_checks() -> Iterator[None]:
     """Look for further checks once an hour."""
     ice_settings.apply_ice_settings()
-    private_names.wait_for_checks(pace_s=3600)
+    checks.wait_for_checks(pace_s=3600)
     yield
-    private_names.wait_for_checks(pace_s=ice_settings.CHECK_PACE_S)
+    checks.wait_for_checks(pace_s=ice_settings.CHECK_PACE_S)
 
 
 @pytest.mark.usefixtures("hourly_checks")

@@ -11,8 +11,8 @@ from aioice import stun
 from aioice.ice import CandidatePair, Connection
 
 from tests.virtual_clock import run_virtually
-from visavis.rooms.webrtc import private_names
 from visavis.rooms.webrtc.ice_settings import CONSENT_EXPIRES_S, CONSENT_INTERVAL_S, apply_ice_settings
+from visavis.rooms.webrtc.private.consent import _Consent
 
 KEY = "a" * 22
 VIEWER = ("192.0.2.7", 50_000)
@@ -62,7 +62,7 @@ def test_the_answer_to_the_first_check_tells_the_round_trip() -> None:
     told: list[float] = []
 
     async def scenario() -> None:
-        consent = private_names._Consent(KEY.encode(), told.append)
+        consent = _Consent(KEY.encode(), told.append)
         viewer = Viewer(lambda number: 0.25)
         connection = connected_to(viewer)
         for _ in range(3):

@@ -27,7 +27,8 @@ from visavis.rooms.spec import IceServer
 from visavis.rooms.webrtc import inbound_gate
 from visavis.rooms.webrtc.counting_peer import CountingPeer
 from visavis.rooms.webrtc.ice_settings import MAX_ADDRESSES, MAX_DATAGRAM_BYTES, MAX_UNREAD_DATAGRAMS
-from visavis.rooms.webrtc.private_names import on_datagram, send_rtcp
+from visavis.rooms.webrtc.private.datagrams import on_datagram
+from visavis.rooms.webrtc.private.reports import send_rtcp
 from visavis.rooms.webrtc.receiving_peer import ReceivingPeer
 from visavis.rooms.webrtc.rtp import is_rtp
 from visavis.rooms.webrtc.send_path import SendPath

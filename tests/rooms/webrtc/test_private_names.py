@@ -19,7 +19,7 @@ from aioice.turn import TurnClientUdpProtocol, TurnTransport
 from aiortc import RTCPeerConnection
 
 import visavis.rooms.webrtc
-from visavis.rooms.webrtc.private_names import PRIVATE_NAMES, PrivateName
+from visavis.rooms.webrtc.private.names import PRIVATE_NAMES, PrivateName
 
 PACKAGE = Path(visavis.rooms.webrtc.__file__).parent
 LIBRARIES = {"aiortc": aiortc, "aioice": aioice, "pylibsrtp": pylibsrtp, "asyncio": asyncio}
@@ -73,7 +73,7 @@ def test_every_private_name_that_is_used_is_listed() -> None:
     listed_attributes = {private.name for private in PRIVATE_NAMES}
     listed_imports = {(private.owner, private.name) for private in PRIVATE_NAMES}
     used_attributes: set[str] = set()
-    for path in PACKAGE.glob("*.py"):
+    for path in PACKAGE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in LIBRARIES:
                 module = node.module or ""
@@ -83,7 +83,7 @@ def test_every_private_name_that_is_used_is_listed() -> None:
             if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.endswith("__"):
                 if isinstance(node.value, ast.Name) and node.value.id == "self":
                     continue
-                assert path.name == "private_names.py", f"{path.name}, line {node.lineno}: {node.attr}"
+                assert path.parent.name == "private", f"{path.name}, line {node.lineno}: {node.attr}"
                 used_attributes.add(node.attr)
     assert used_attributes <= listed_attributes
     unused = {name for name in listed_attributes if name.startswith("_")} - used_attributes

@@ -11,7 +11,7 @@ from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection
 
 from tests.certificates import write_certificate
 from visavis.rooms.spec import IceServer, tls_name
-from visavis.rooms.webrtc.private_names import name_turn_server
+from visavis.rooms.webrtc.private.gathering import name_turn_server
 
 pytestmark = pytest.mark.anyio
 

@@ -3,13 +3,11 @@
 
 import { JitterBuffer } from "./jitter-buffer.js";
 import { type JoinOutcome, nextJoinStep, type RoomState } from "./join-step.js";
+import { PictureLoss } from "./picture-loss.js";
 import { watchPresence } from "./presence.js";
 import { beginOffer, hasWebRtc, joinRoom, type Offering, type WhepConnection, type WhepExchange } from "./whep.js";
 
 const CHECK_EVERY_MS = 1_000;
-const MAX_DISCONNECTED_S = 3; // a shorter network failure ends by itself
-const MAX_WITHOUT_FRAME_S = 5; // an idle avatar sends frames too, so a longer gap is a loss
-const MAX_CONNECTING_S = 10;
 // So long the page shows the last picture, and nothing else, while the session goes on elsewhere.
 const MAX_UNSAID_MS = 2_500;
 
@@ -25,8 +23,7 @@ export class RoomViewer {
   private connection: WhepConnection | null = null;
   private lost: WhepConnection | null = null; // the connection before, until the room is joined again
   private attempt = 0; // failures since the room was last live
-  private framesDecoded = 0; // at the last check
-  private withoutFrameS = 0;
+  private pictureLoss = new PictureLoss(); // of the connection
   private live = false;
   private isFirst = true; // the next attempt is the first
   private retryTimer: ReturnType<typeof setTimeout> | undefined;
@@ -106,8 +103,7 @@ export class RoomViewer {
     this.lost?.leave(); // the room still exists, so the server may still hold the lost connection
     this.lost = null;
     this.connection = joined;
-    this.framesDecoded = 0;
-    this.withoutFrameS = 0;
+    this.pictureLoss = new PictureLoss();
     this.watchClosing(joined.peer);
     this.stopPresence = watchPresence(joined.peer, joined.isKnown, {
       lost: () => this.joinElsewhere(),
@@ -135,21 +131,23 @@ export class RoomViewer {
     const stats = await peer.getStats();
     if (this.connection?.peer !== peer) return;
     let framesDecoded = 0;
+    let packetsReceived = 0;
     stats.forEach((entry) => {
-      if (entry.type === "inbound-rtp" && entry.kind === "video") framesDecoded += entry.framesDecoded ?? 0;
+      if (entry.type !== "inbound-rtp" || entry.kind !== "video") return;
+      framesDecoded += entry.framesDecoded ?? 0;
+      packetsReceived += entry.packetsReceived ?? 0;
     });
-    const moving = framesDecoded > this.framesDecoded;
-    this.framesDecoded = framesDecoded;
-    // A page in the background decodes no frames, which is no loss.
-    this.withoutFrameS = moving || document.hidden ? 0 : this.withoutFrameS + CHECK_EVERY_MS / 1000;
-    if (moving) this.frameShown();
+    const lost = this.pictureLoss.check({
+      elapsedS: CHECK_EVERY_MS / 1000,
+      framesDecoded,
+      packetsReceived,
+      connected: peer.connectionState !== "disconnected",
+      hidden: document.hidden,
+      live: this.live,
+    });
+    if (this.pictureLoss.moving) this.frameShown();
     if (this.live) this.events.stats?.(stats);
-    if (this.withoutFrameS >= this.maxWithoutFrameS(peer)) this.lose();
-  }
-
-  private maxWithoutFrameS(peer: RTCPeerConnection): number {
-    if (!this.live) return MAX_CONNECTING_S;
-    return peer.connectionState === "disconnected" ? MAX_DISCONNECTED_S : MAX_WITHOUT_FRAME_S;
+    if (lost) this.lose();
   }
 
   /** The server does not know this viewer any more: join again at once, and tell it only if that takes long. */

@@ -15,7 +15,7 @@ from visavis.engine.native import check_layout, load_library
 PAYLOAD_MAX_BYTES = 1164
 BATCH = 32  # datagrams of one system call
 NO_SOCKET = -1
-_EXTENSION_MAX, _DATAGRAM_MAX = 32, 1360
+_EXTENSION_MAX, _DATAGRAM_MAX, _RESENT_KEPT = 32, 1360, 256
 VIDEO, SOUND = 0, 1  # kinds
 
 _P, _I, _I64 = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64
@@ -48,6 +48,12 @@ class Session(ctypes.Structure):
     _fields_ = [("protect", _P), ("stores", Store * 2)]
 
 
+class Resent(ctypes.Structure):
+    """See packets.h."""
+
+    _fields_ = [("number", _U32), ("time", _U32)]
+
+
 class Stream(ctypes.Structure):
     """See packets.h."""
 
@@ -65,7 +71,9 @@ class Stream(ctypes.Structure):
         ("level_at", _U8),
         ("extension", _U8 * _EXTENSION_MAX),
         ("resends_left", _I),
+        ("resend_after", _U32),
         *((name, _I64) for name in ("first", "packets", "bytes", "dropped", "resent", "refused")),
+        ("newest_resent", Resent * _RESENT_KEPT),
     ]
 
 
@@ -91,7 +99,7 @@ class Batch(ctypes.Structure):
         return [ctypes.string_at(self.datagrams[k], self.sizes[k]) for k in range(count)]
 
 
-STRUCTS: tuple[type[ctypes.Structure], ...] = (Packet, Store, Session, Stream, Viewer, Batch)
+STRUCTS: tuple[type[ctypes.Structure], ...] = (Packet, Store, Session, Resent, Stream, Viewer, Batch)
 
 
 def put_picture(

@@ -14,6 +14,7 @@
 #define DATAGRAM_MAX 1360 /* what is sent, and the 144 bytes that SRTP may write behind it; a multiple of 16 */
 #define BATCH 32          /* datagrams of one system call */
 #define KINDS 2           /* video, sound */
+#define RESENT_KEPT 256   /* packets of a stream that were sent again, whose time is kept: seconds of a bad network */
 
 /* A packet of a session, before each viewer's header is put in front of it. */
 typedef struct {
@@ -40,6 +41,12 @@ typedef struct {
     Store stores[KINDS];
 } Session;
 
+/* When a packet was sent again last. Packet n is at n % RESENT_KEPT. */
+typedef struct {
+    uint32_t number; /* the low 32 bits of 1 + n; 0: none */
+    uint32_t time;   /* as in Packet.sent_time */
+} Resent;
+
 /* One kind of media on its way to one viewer. */
 typedef struct {
     uint32_t ssrc, resend_ssrc;
@@ -53,10 +60,12 @@ typedef struct {
     uint8_t level_at;            /* the same for the level of sound */
     uint8_t extension[EXTENSION_MAX];
     int32_t resends_left; /* falls by one with each packet that is sent again, and rises with each new one */
+    uint32_t resend_after; /* a packet is sent again at most once in so long: as in Packet.sent_time; 0: at any time */
     int64_t first;        /* the first packet that this viewer got; -1: it waits for one that begins */
     int64_t packets, bytes; /* that were sent, without those that were sent again; bytes of payload */
     int64_t dropped;        /* packets that the socket did not take */
     int64_t resent, refused; /* lost packets that were sent again, and that were not, because there were too many */
+    Resent newest_resent[RESENT_KEPT];
 } Stream;
 
 typedef struct {

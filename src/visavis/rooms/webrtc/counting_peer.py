@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from aiortc.rtp import RtcpReceiverInfo, RtcpRrPacket
 
 from visavis.rooms.sdp import read_description
-from visavis.rooms.webrtc.private_names import ReadSocket, send_rtcp, take_over_reading
+from visavis.rooms.webrtc.private.datagrams import ReadSocket, take_over_reading
+from visavis.rooms.webrtc.private.reports import send_rtcp
 from visavis.rooms.webrtc.receiving_peer import ReceivingPeer
 from visavis.rooms.webrtc.rtp import is_rtp
 

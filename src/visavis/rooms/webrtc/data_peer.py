@@ -18,9 +18,9 @@ from aiortc import (
 from aiortc.sdp import candidate_from_sdp
 
 from visavis.rooms.spec import IceServer, tls_name
-from visavis.rooms.webrtc import private_names
 from visavis.rooms.webrtc.dtls_settings import apply_dtls_settings
 from visavis.rooms.webrtc.ice_settings import apply_ice_settings
+from visavis.rooms.webrtc.private import gathering
 
 CLOSE_WITHIN_S = 3.0
 MAX_CANDIDATES = 64  # of another server, for one connection
@@ -62,8 +62,8 @@ class DataPeer:
         await self._connection.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="offer"))
         if self._connection.sctp is not None:
             ice = self._connection.sctp.transport.transport
-            private_names.open_own_sockets(ice)
-            private_names.name_turn_server(ice, self._tls_name)
+            gathering.open_own_sockets(ice)
+            gathering.name_turn_server(ice, self._tls_name)
         await self._connection.setLocalDescription(await self._connection.createAnswer())
         return self._connection.localDescription.sdp
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 
-from visavis.rooms.webrtc import private_names
+from visavis.rooms.webrtc.private import handshakes, receiving
 
 # Only suites with forward secrecy and authenticated encryption. Every WebRTC peer supports the first one (RFC 8827,
 # section 6.5). Of each pair ECDSA comes first, because our own certificate is ECDSA.
@@ -32,6 +32,6 @@ CERTIFICATE_USED_S = 24 * 3600.0
 @functools.cache
 def apply_dtls_settings() -> None:
     """Apply the changes; idempotent."""
-    private_names.share_certificate(suites=CIPHER_SUITES, valid_s=CERTIFICATE_USED_S)
-    private_names.delay_bit_rate_estimators()
-    private_names.repeat_handshakes(REPEAT_AFTER_S)
+    handshakes.share_certificate(suites=CIPHER_SUITES, valid_s=CERTIFICATE_USED_S)
+    receiving.delay_bit_rate_estimators()
+    handshakes.repeat_handshakes(REPEAT_AFTER_S)

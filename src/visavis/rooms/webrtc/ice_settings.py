@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 
-from visavis.rooms.webrtc import private_names
+from visavis.rooms.webrtc.private import checks, consent, datagrams, gathering
 
 CONSENT_INTERVAL_S = 1.0  # between two consent checks of a peer (RFC 7675 recommends 5) ...
 CONSENT_EXPIRES_S = 6.0  # ... which is gone if it has answered none for so long. One may be on its way all that time
@@ -25,17 +25,17 @@ MAX_DATAGRAM_BYTES = 1500  # a usual MTU; aiortc ends a connection that gets a l
 @functools.cache
 def apply_ice_settings() -> None:
     """Apply the changes; idempotent."""
-    private_names.replace_consent_checks(interval_s=CONSENT_INTERVAL_S, expires_s=CONSENT_EXPIRES_S)
-    private_names.wait_for_checks(pace_s=CHECK_PACE_S)
-    private_names.set_first_repetition(CHECK_AGAIN_S)
-    private_names.limit_gathering_time(GATHER_TIMEOUT_S)
-    private_names.limit_addresses(MAX_ADDRESSES)
-    private_names.refuse_strangers()
-    private_names.limit_unread(datagrams=MAX_UNREAD_DATAGRAMS, size_bytes=MAX_DATAGRAM_BYTES)
-    private_names.replace_host_addresses(_with_loopback_fallback)
+    consent.replace_consent_checks(interval_s=CONSENT_INTERVAL_S, expires_s=CONSENT_EXPIRES_S)
+    checks.wait_for_checks(pace_s=CHECK_PACE_S)
+    checks.set_first_repetition(CHECK_AGAIN_S)
+    gathering.limit_gathering_time(GATHER_TIMEOUT_S)
+    checks.limit_addresses(MAX_ADDRESSES)
+    datagrams.refuse_strangers()
+    datagrams.limit_unread(datagrams=MAX_UNREAD_DATAGRAMS, size_bytes=MAX_DATAGRAM_BYTES)
+    gathering.replace_host_addresses(_with_loopback_fallback)
 
 
-def _with_loopback_fallback(get_addresses: private_names.HostAddresses) -> private_names.HostAddresses:
+def _with_loopback_fallback(get_addresses: gathering.HostAddresses) -> gathering.HostAddresses:
     @functools.wraps(get_addresses)
     def host_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
         addresses = [a for a in get_addresses(use_ipv4, use_ipv6) if not a.startswith("169.254.")]

@@ -35,9 +35,9 @@ from aioice.ice import StunProtocol
 from visavis.errors import AddressUnavailable
 from visavis.machine.network import MediaNetwork, OwnAddress, addresses_to_offer
 from visavis.rooms.names import ReachableAddresses
-from visavis.rooms.webrtc import private_names
 from visavis.rooms.webrtc.allowance import Allowance
 from visavis.rooms.webrtc.ice_settings import MAX_DATAGRAM_BYTES
+from visavis.rooms.webrtc.private import datagrams, gathering
 
 Peer = tuple[str, int]
 
@@ -256,7 +256,7 @@ class _SharedSocket(asyncio.DatagramProtocol):
         seat = self._by_user_name.get(_user_name(data) or "") if is_request else self.by_transaction.get(number)
         if seat is None or not seat.checks.take(time.monotonic()):
             return None
-        if not is_request and self._by_peer.get(peer) is not seat and private_names.is_authentic(seat, data):
+        if not is_request and self._by_peer.get(peer) is not seat and datagrams.is_authentic(seat, data):
             self.learn(seat, peer)  # a viewer that only answers (ICE lite)
         return seat
 
@@ -366,9 +366,9 @@ class MediaPorts:
         seats = [
             shared.seat(connection, component)
             for shared in self._sockets.values()
-            if private_names.uses_family(connection, 6 if ":" in shared.address else 4)
+            if gathering.uses_family(connection, 6 if ":" in shared.address else 4)
         ]
-        private_names.add_protocols(connection, seats)
+        gathering.add_protocols(connection, seats)
         candidates = [seat.local_candidate for seat in seats]
         own = {candidate.host for candidate in candidates}
         for address in reachable:
@@ -442,12 +442,12 @@ async def open_media_ports(network: MediaNetwork) -> MediaPorts:
 
 @functools.cache
 def _replace_gathering() -> None:
-    private_names.replace_host_gathering(_gather, stun_timeout_s=STUN_TIMEOUT_S)
-    private_names.lengthen_user_names(USER_NAME_CHARS)
-    private_names.replace_host_addresses(_unless_open)
+    gathering.replace_host_gathering(_gather, stun_timeout_s=STUN_TIMEOUT_S)
+    gathering.lengthen_user_names(USER_NAME_CHARS)
+    gathering.replace_host_addresses(_unless_open)
 
 
-def _unless_open(get_addresses: private_names.HostAddresses) -> private_names.HostAddresses:
+def _unless_open(get_addresses: gathering.HostAddresses) -> gathering.HostAddresses:
     """aioice reads the machine's addresses for each connection. The port does that itself."""
     return lambda use_ipv4, use_ipv6: get_addresses(use_ipv4, use_ipv6) if _ports is None else []
 

@@ -10,8 +10,8 @@ from aiortc import RTCDataChannel, RTCSessionDescription
 from visavis.errors import RoomUnreachable
 from visavis.rooms.port import MediaKind
 from visavis.rooms.spec import tls_name
-from visavis.rooms.webrtc import private_names
 from visavis.rooms.webrtc.data_peer import MAX_CANDIDATES, RELIABLE
+from visavis.rooms.webrtc.private import gathering, reports, sending
 from visavis.rooms.webrtc.sending_peer import SendingPeer
 
 LOSSY = "_lossy"  # a channel of a LiveKit server, by its label
@@ -30,11 +30,11 @@ class PublishingPeer(SendingPeer):
         """
         connection = self._open_connection()
         for kind, track_id in tracks.items():
-            private_names.name_track(self._add_stream(connection, kind), track_id)
-        private_names.pass_over_malformed_reports(connection.getSenders()[0].transport)
+            sending.name_track(self._add_stream(connection, kind), track_id)
+        reports.pass_over_malformed_reports(connection.getSenders()[0].transport)
         ice = connection.getSenders()[0].transport.transport
-        private_names.open_own_sockets(ice)
-        private_names.name_turn_server(ice, tls_name(self._ice_servers))
+        gathering.open_own_sockets(ice)
+        gathering.name_turn_server(ice, tls_name(self._ice_servers))
         self._reliable = connection.createDataChannel(RELIABLE, ordered=True)
         self._reliable.on("open", opened)
         connection.createDataChannel(LOSSY, ordered=False, maxRetransmits=0)

@@ -20,9 +20,9 @@ from aiortc import (
 from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket
 
 from visavis.rooms.port import MediaKind
-from visavis.rooms.webrtc import private_names
 from visavis.rooms.webrtc.dtls_settings import apply_dtls_settings
 from visavis.rooms.webrtc.ice_settings import apply_ice_settings
+from visavis.rooms.webrtc.private import receiving, reports
 from visavis.rooms.webrtc.sender_reports import unix_time_s
 
 AUDIO_RATE_HZ = 48_000
@@ -38,7 +38,7 @@ class _RtpClock:
         self._receiver, self._rate_hz = receiver, rate_hz
         self._report: tuple[float, int] | None = None
         self._arrival: tuple[float, int] | None = None
-        private_names.on_rtcp(receiver, self._note_report)
+        reports.on_rtcp(receiver, self._note_report)
 
     def _note_report(self, packet: AnyRtcpPacket) -> None:
         if isinstance(packet, RtcpSrPacket):
@@ -50,7 +50,7 @@ class _RtpClock:
 
     def time_of(self, pts: int, arrived_s: float) -> float:
         """Return the media time of a decoded frame, whose pts counts from the stream's first RTP timestamp."""
-        rtp = pts + private_names.first_rtp_timestamp(self._receiver)
+        rtp = pts + receiving.first_rtp_timestamp(self._receiver)
         if self._report is None:
             if self._arrival is None:
                 self._arrival = (arrived_s, rtp)
@@ -128,8 +128,8 @@ class ReceivingPeer:
 
     async def packets_received(self) -> int:
         """Return how many RTP packets have come so far."""
-        reports = [await receiver.getStats() for receiver in self._receivers.values()]
-        entries = [entry for report in reports for entry in report.values()]
+        gathered = [await receiver.getStats() for receiver in self._receivers.values()]
+        entries = [entry for report in gathered for entry in report.values()]
         return sum(entry.packetsReceived for entry in entries if isinstance(entry, RTCInboundRtpStreamStats))
 
     async def aclose(self) -> None:

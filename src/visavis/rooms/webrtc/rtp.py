@@ -11,6 +11,7 @@ KINDS: tuple[MediaKind, ...] = ("video", "audio")  # in the order of rooms.nativ
 RATES_HZ: dict[MediaKind, int] = {"video": 90_000, "audio": 48_000}  # RFC 7741, RFC 7587
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 SENT_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+SENT_TIME_HZ = 1 << 18
 AUDIO_LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"  # RFC 6464
 
 _ONE_BYTE_PROFILE = 0xBEDE  # RFC 8285, section 4.2
@@ -25,7 +26,7 @@ def rtp_time(kind: MediaKind, position: int) -> int:
 
 def sent_time(unix_s: float) -> int:
     """Return a time for the extension SENT_TIME: 24 bits, in units of 2^-18 s."""
-    return int(unix_s * (1 << 18)) & 0xFFFFFF
+    return int(unix_s * SENT_TIME_HZ) & 0xFFFFFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import Protocol
 from visavis.rooms import native
 from visavis.rooms.backlog import Backlog
 from visavis.rooms.port import EncodedPacket, MediaKind
-from visavis.rooms.webrtc.private_names import protect_function
+from visavis.rooms.webrtc.private.sending import protect_function
 from visavis.rooms.webrtc.rtp import KINDS, rtp_time, sent_time
 from visavis.rooms.webrtc.viewer_link import ViewerLink
 

@@ -34,10 +34,11 @@ from aiortc.sdp import candidate_from_sdp
 from visavis.errors import IceRestartUnavailable, OfferRefused
 from visavis.rooms.port import AudienceFigures, MediaKind
 from visavis.rooms.spec import IceServer
-from visavis.rooms.webrtc import media_ports, private_names
+from visavis.rooms.webrtc import media_ports
 from visavis.rooms.webrtc.dtls_settings import apply_dtls_settings
 from visavis.rooms.webrtc.ice_settings import apply_ice_settings
 from visavis.rooms.webrtc.inbound_gate import MAX_LOST, InboundGate
+from visavis.rooms.webrtc.private import checks, consent, datagrams, gathering, paths, reports, restarts, sending
 from visavis.rooms.webrtc.receiver_reports import ReceiverReports
 from visavis.rooms.webrtc.rtp import header_extension
 from visavis.rooms.webrtc.send_path import SendPath
@@ -111,9 +112,9 @@ class SendingPeer:
             # transceiver.
             for kind in kinds:
                 self._add_stream(connection, kind)
-            private_names.filter_datagrams(_ice_of(connection), self._lets_in)
-            private_names.on_first_check(_ice_of(connection), self._checked)
-            private_names.pass_over_malformed_reports(connection.getSenders()[0].transport)
+            datagrams.filter_datagrams(_ice_of(connection), self._lets_in)
+            checks.on_first_check(_ice_of(connection), self._checked)
+            reports.pass_over_malformed_reports(connection.getSenders()[0].transport)
             await connection.setRemoteDescription(RTCSessionDescription(sdp=sdp, type="offer"))
             await connection.setLocalDescription(await connection.createAnswer())
         except Exception as error:  # aiortc raises many types of errors for SDP that it cannot answer
@@ -140,7 +141,7 @@ class SendingPeer:
             for candidate in candidates:
                 await _ice_of(self._connection).addRemoteCandidate(candidate_from_sdp(candidate))
 
-    async def restart_ice(self, *, user_name: str, password: str, candidates: Sequence[str]) -> private_names.LocalIce:
+    async def restart_ice(self, *, user_name: str, password: str, candidates: Sequence[str]) -> restarts.LocalIce:
         """Look for another path to the viewer, with its new credentials and candidates; return ours. Media keep to the
         path of before until there is another one. Raises `IceRestartUnavailable` without an established connection.
         """
@@ -150,10 +151,10 @@ class SendingPeer:
         if self._reconnecting is not None:
             self._reconnecting.cancel()
             await asyncio.wait([self._reconnecting])
-        local = private_names.restart_ice(ice, user_name=user_name, password=password)
+        local = restarts.restart_ice(ice, user_name=user_name, password=password)
         if local is None:
             raise IceRestartUnavailable
-        media_ports.rename_seats(private_names.protocols_of(ice), local.user_name)
+        media_ports.rename_seats(gathering.protocols_of(ice), local.user_name)
         await self.add_candidates(candidates)
         self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect(ice))
         return local
@@ -161,7 +162,7 @@ class SendingPeer:
     async def _reconnect(self, ice: RTCIceTransport) -> None:
         try:
             async with asyncio.timeout(RESTART_WITHIN_S):
-                await private_names.connect_again(ice)
+                await restarts.connect_again(ice)
         except (ConnectionError, TimeoutError):
             self._events.peer_disconnected()
         else:
@@ -170,7 +171,7 @@ class SendingPeer:
     @property
     def was_checked(self) -> bool:
         """Whether the viewer has sent a connectivity check: it has the answer and reaches this machine."""
-        return self._connection is not None and private_names.was_checked(_ice_of(self._connection))
+        return self._connection is not None and checks.was_checked(_ice_of(self._connection))
 
     @property
     def begins_at_once(self) -> bool:
@@ -184,18 +185,18 @@ class SendingPeer:
         )
         self._reports[kind] = ReceiverReports()
         sender = transceiver.sender
-        private_names.take_over_sending(
+        sending.take_over_sending(
             sender,
             started=lambda parameters: self._start(kind, sender, parameters),
             stopped=lambda: self._stop(kind),
         )
-        private_names.on_feedback(sender, lambda packet: self._take_feedback(kind, packet, sender))
+        reports.on_feedback(sender, lambda packet: self._take_feedback(kind, packet, sender))
         return sender
 
     def _start(self, kind: MediaKind, sender: RTCRtpSender, parameters: RTCRtpSendParameters) -> None:
         if self._link is None:
             link = self._link = ViewerLink(
-                private_names.protection_of(sender.transport),
+                sending.protection_of(sender.transport),
                 name=parameters.rtcp.cname or "",
                 wall_clock_at_start_ns=self._wall_clock_at_start_ns,
                 position_sent=self._path.position_sent,
@@ -203,8 +204,8 @@ class SendingPeer:
                 keyframe_wanted=self._events.keyframe_wanted,
             )
             self._dropped_before = self._path.dropped
-            private_names.follow_path(sender.transport, link.follow)
-        ssrc, resend_ssrc = private_names.synchronisation_sources(sender)
+            paths.follow_path(sender.transport, link.follow)
+        ssrc, resend_ssrc = sending.synchronisation_sources(sender)
         codec, *others = parameters.codecs
         assert codec.payloadType is not None
         resend = (other for other in others if other.parameters.get("apt") == codec.payloadType)
@@ -234,12 +235,15 @@ class SendingPeer:
                     self._path.resend(self._link, kind, [number & 0xFFFF for number in lost[:MAX_LOST]])
             case RtcpPsfbPacket(fmt=fmt) if fmt in (RTCP_PSFB_PLI, RTCP_PSFB_FIR):
                 self._events.keyframe_wanted()
-            case RtcpRrPacket(reports=reports) | RtcpSrPacket(reports=reports):
-                for report in reports:
-                    if report.ssrc == private_names.synchronisation_sources(sender)[0]:
+            case RtcpRrPacket(reports=received) | RtcpSrPacket(reports=received):
+                for report in received:
+                    if report.ssrc == sending.synchronisation_sources(sender)[0]:
                         self._reports[kind].take(
                             last_report=report.lsr, delay=report.dlsr, fraction_lost=report.fraction_lost
                         )
+                round_trip_ms = self._reports[kind].round_trip_ms
+                if self._link is not None and round_trip_ms is not None:
+                    self._link.note_round_trip(round_trip_ms)
 
     def _lets_in(self, datagram: bytes) -> bool:
         let_in = self._gate.lets_in(datagram, time.monotonic())
@@ -289,7 +293,7 @@ class SendingPeer:
     @property
     def checked_ms(self) -> float | None:
         """The round trip in ms before any media was sent."""
-        seconds = None if self._connection is None else private_names.checked_round_trip_s(_ice_of(self._connection))
+        seconds = None if self._connection is None else consent.checked_round_trip_s(_ice_of(self._connection))
         return None if seconds is None else seconds * 1000
 
     async def aclose(self) -> None:

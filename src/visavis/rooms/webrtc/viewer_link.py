@@ -9,14 +9,19 @@ from dataclasses import dataclass
 
 from visavis.rooms import native
 from visavis.rooms.port import MediaKind
-from visavis.rooms.webrtc.private_names import Path, Protection
+from visavis.rooms.webrtc.private.paths import Path
+from visavis.rooms.webrtc.private.sending import Protection
 from visavis.rooms.webrtc.receiver_reports import ReceiverReports
-from visavis.rooms.webrtc.rtp import KINDS, HeaderExtension, rtp_time
+from visavis.rooms.webrtc.rtp import KINDS, SENT_TIME_HZ, HeaderExtension, rtp_time
 from visavis.rooms.webrtc.sender_reports import goodbye, ntp_timestamp, sender_report
 
 REPORT_EVERY_S = 1.0
 # What may wait in this process for a TURN server that takes no more: half a second of video and sound.
 MAX_WAITING_BYTES = 64 * 1024
+# A viewer that does not know the round trip asks for a lost packet every 100 ms. The answer to the first request comes
+# after a round trip; it varies, so a request is heeded again a little earlier.
+RESEND_AFTER_ROUND_TRIPS = 0.75
+MAX_RESEND_AFTER_S = 2.0
 # SRTP cannot follow a sequence number that wraps around before the first packet has come.
 _FIRST_SEQUENCE_NUMBERS = 1 << 15
 
@@ -150,6 +155,12 @@ class ViewerLink:
         """Return how many lost packets were sent again, and how many were not because there were too many."""
         streams = [self._stream(kind) for kind in KINDS]
         return sum(stream.resent for stream in streams), sum(stream.refused for stream in streams)
+
+    def note_round_trip(self, round_trip_ms: float) -> None:
+        """Send a lost packet again at most once in about a round trip."""
+        after_s = min(MAX_RESEND_AFTER_S, RESEND_AFTER_ROUND_TRIPS * round_trip_ms / 1000)
+        for kind in KINDS:
+            self._stream(kind).resend_after = round(after_s * SENT_TIME_HZ)
 
     def dropped(self, kind: MediaKind) -> int:
         """Return how many packets did not leave because the viewer could not keep up."""
