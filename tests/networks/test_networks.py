@@ -118,7 +118,7 @@ async def test_the_bit_rate_fits_a_narrow_network(
 async def test_pictures_come_soon_through_a_very_narrow_network(
     server: LiveServer, sessions: SessionClient, http: httpx.AsyncClient, browser: Browser
 ) -> None:
-    """Two fifths of the full bit rate pass. Counted from the opening of the page."""
+    """Two fifths of the full bit rate pass. Counted from the opening of the page; 250 pictures make 10 s."""
     async with (
         running_session(server, sessions) as (session, _),
         room_behind(browser, session["daily_room"], VERY_NARROW) as page,
@@ -127,7 +127,9 @@ async def test_pictures_come_soon_through_a_very_narrow_network(
         then = await count_shown(page, 10.0)
         metrics = (await http.get(f"/v1/sessions/{session['session_id']}/metrics")).json()["metrics"]
     print(f"\nvery narrow: {first}\n  then: {then}\n  {metrics['viewers']}")
-    assert first.connections == 1 and first.shown > 0 and then.shown > 0
+    assert then.connections == 1
+    assert first.shown > 200 and then.shown > 200
+    assert first.still_s + then.still_s <= 2.0
 
 
 NETWORKS = {
