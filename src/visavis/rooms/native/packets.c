@@ -211,7 +211,8 @@ API int32_t visavis_send(
 }
 
 /* Whether a packet was sent again so recently that what asks for it left before it could arrive; else note that it is
- * sent now. A viewer may ask for a packet ten times in a round trip: each answer would lengthen the queue that lost it. */
+ * sent now. A viewer may ask for a packet ten times in a round trip: each answer would lengthen the queue that lost
+ * it. */
 static int is_on_its_way(Stream *stream, int64_t number, uint32_t time) {
     Resent *const last = stream->newest_resent + number % RESENT_KEPT;
     const uint32_t name = (uint32_t)(number + 1);
@@ -221,8 +222,8 @@ static int is_on_its_way(Stream *stream, int64_t number, uint32_t time) {
 }
 
 /* Send lost packets again: `lost` are their sequence numbers, at most BATCH. A packet that was never sent or is no
- * longer in the store is passed over, and so is one that is on its way again. `end`: the packet after the newest one. Return how many are sent; those of a
- * viewer without a socket are left in the batch. */
+ * longer in the store is passed over, and so is one that is on its way again. `end`: the packet after the newest one.
+ * Return how many are sent; those of a viewer without a socket are left in the batch. */
 API int32_t visavis_resend(
     const Session *session, Viewer *viewer, int32_t kind, int64_t end, const uint16_t *lost, int32_t count,
     uint32_t time, Batch *batch) {
@@ -289,7 +290,8 @@ static const struct {
     WHOLE(Stream), AT(Stream, ssrc), AT(Stream, resend_ssrc), AT(Stream, timestamp_offset),
     AT(Stream, sequence_offset), AT(Stream, next_sequence), AT(Stream, next_resend_sequence),
     AT(Stream, payload_type), AT(Stream, resend_payload_type), AT(Stream, extension_size), AT(Stream, time_at),
-    AT(Stream, level_at), AT(Stream, extension), AT(Stream, resends_left), AT(Stream, resend_after), AT(Stream, first), AT(Stream, packets),
+    AT(Stream, level_at), AT(Stream, extension), AT(Stream, resends_left), AT(Stream, resend_after),
+    AT(Stream, first), AT(Stream, packets),
     AT(Stream, bytes), AT(Stream, dropped), AT(Stream, resent), AT(Stream, refused),
     AT(Stream, newest_resent), WHOLE(Resent), AT(Resent, number), AT(Resent, time),
     WHOLE(Viewer), AT(Viewer, srtp), AT(Viewer, socket), AT(Viewer, address_size), AT(Viewer, address),
