@@ -125,3 +125,38 @@ def test_a_viewer_that_finds_no_path_after_a_restart_is_gone(monkeypatch: pytest
             await scenario()
 
     asyncio.run(bounded())
+
+
+def test_restarts_at_the_same_time_leave_the_viewer_in_its_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last one counts. An earlier one that still looked for a path had removed the viewer in the end."""
+    monkeypatch.setattr(sending_peer, "RESTART_WITHIN_S", 1.0)
+
+    async def scenario() -> None:
+        events = RecordedEvents()
+        room = EmbeddedRoom(events, wall_clock_at_start_ns=0)
+        viewer = Viewer(room, Feed(room, events))
+        receiving: asyncio.Task[None] | None = None
+        try:
+            await viewer.peer.accept(await room.offer(viewer_id="one", sdp=await viewer.peer.offer()))
+            receiving = asyncio.create_task(viewer.receive())
+            await viewer.sees(3)
+            lost = (f"a=ice-ufrag:gone{n}\r\na=ice-pwd:{'p' * 22}\r\n" for n in range(3))
+            asked = [*lost, viewer.new_credentials()]
+            await room.restart_ice(viewer_id="one", fragment=asked[0])
+            restarted = await asyncio.gather(*(room.restart_ice(viewer_id="one", fragment=one) for one in asked[1:]))
+            assert [one.ice_session for one in restarted] == [2, 3, 4]
+            await viewer.follow(restarted[-1].fragment)
+            await asyncio.sleep(2 * sending_peer.RESTART_WITHIN_S)  # that nothing more happens is what is tested
+            await viewer.sees(3)
+            assert events.viewers == [("joined", "one", 1)]
+        finally:
+            await viewer.peer.aclose()
+            await room.aclose()
+            if receiving is not None:
+                await receiving
+
+    async def bounded() -> None:
+        with anyio.fail_after(30):
+            await scenario()
+
+    asyncio.run(bounded())

@@ -148,9 +148,11 @@ class SendingPeer:
         if self._connection is None or self._link is None:
             raise IceRestartUnavailable
         ice = _ice_of(self._connection)
-        if self._reconnecting is not None:
-            self._reconnecting.cancel()
-            await asyncio.wait([self._reconnecting])
+        while (before := self._reconnecting) is not None:  # another restart may have begun another one meanwhile
+            before.cancel()
+            await asyncio.wait([before])
+            if self._reconnecting is before:
+                self._reconnecting = None
         local = restarts.restart_ice(ice, user_name=user_name, password=password)
         if local is None:
             raise IceRestartUnavailable
