@@ -13,7 +13,16 @@ import pytest
 
 from tests.conftest import Service, open_service
 from visavis.channel.port import AttachedSession, SessionInit, SessionOver, TakenOver
-from visavis.errors import InvalidRequest, NotFound, PackUnreadable, SessionEnded, SessionNotStarted, Unauthorized
+from visavis.errors import (
+    InvalidRequest,
+    NotFound,
+    Overtaken,
+    PackUnreadable,
+    SessionEnded,
+    SessionNotStarted,
+    Unauthorized,
+    VisavisError,
+)
 from visavis.sessions import plan_limits
 from visavis.sessions.lifecycle import EndReason
 from visavis.sessions.sweep import sweep_sessions
@@ -348,6 +357,42 @@ async def test_a_second_channel_takes_over_and_the_first_ends_nothing(tmp_path: 
         await anyio.sleep(0.05)  # longer than the grace period, which must not start here
         assert (await stored(service, session["session_id"])).status == "started"
         await second.speak(speech(b"\0\0", utterance_id="a"))
+
+
+@pytest.mark.parametrize("look_up", ["session", "key"])
+async def test_a_channel_whose_look_up_takes_long_does_not_take_over_from_a_later_one(
+    service: Service, monkeypatch: pytest.MonkeyPatch, look_up: str
+) -> None:
+    session, live = await create(service), service.services.live
+    owner, name = {"session": (live._store, "get"), "key": (live._accounts, "is_revoked")}[look_up]
+    quick = getattr(owner, name)
+    waiting, held = anyio.Event(), anyio.Event()
+
+    async def slow_once(*arguments: Any) -> Any:
+        if not waiting.is_set():
+            waiting.set()
+            await held.wait()
+        return await quick(*arguments)
+
+    monkeypatch.setattr(owner, name, slow_once)
+    refused: list[VisavisError] = []
+
+    async def attach_first() -> None:
+        try:
+            await live.attach(init(session, width_px=640, height_px=480))
+        except VisavisError as error:
+            refused.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(attach_first)
+        await waiting.wait()
+        second = await live.attach(init(session, width_px=1280, height_px=960))
+        held.set()
+    assert [type(error) for error in refused] == [Overtaken]
+    assert service.performer(session["session_id"]).size_px == (1280, 960)
+    await second.speak(speech(b"\0\0", utterance_id="a"))
+    await service.client.put(f"/v1/sessions/{session['session_id']}/end")
+    assert await last_event(second) == SessionOver(reason="ended_by_client")
 
 
 async def test_who_may_attach(service: Service) -> None:

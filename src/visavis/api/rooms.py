@@ -150,7 +150,8 @@ async def watch(name: str, request: Request, services: ServicesDep) -> Response:
         raise _gone(record, services) from None
     if shown is not None:
         leave = partial(services.live.remove_viewer, record.id, viewer_id)
-        await services.live.browser_tokens.hold(shown, viewer_id, leave, viewer_id=viewer_id)
+        await services.live.browser_tokens.note_use(shown, viewer_id=viewer_id)
+        services.live.browser_tokens.hold(shown, viewer_id, leave)
     # Relative to the host, so that it holds behind any proxy (RFC 9110, section 10.2.2).
     headers = {"Location": f"{services.settings.path_prefix}/rooms/{name}/whep/{viewer_id}", "ETag": _etag(viewer_id)}
     return Response(answer, 201, media_type="application/sdp", headers=headers | _links(record, services))

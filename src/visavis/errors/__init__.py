@@ -80,6 +80,7 @@
     │   ├── SessionNotStarted           409  SESSION_NOT_STARTED
     │   ├── SessionEnded                409  SESSION_ENDED               close 4410
     │   │   └── Gone                    410  (SESSION_ENDED)
+    │   ├── Overtaken                        CHANNEL_OVERTAKEN           close 4409
     │   ├── SessionNotEnded             409  SESSION_NOT_ENDED
     │   ├── IdempotencyConflict         409  IDEMPOTENCY_KEY_REUSED
     │   ├── IdempotencyInProgress       409  IDEMPOTENCY_IN_PROGRESS
@@ -246,6 +247,7 @@ from visavis.errors.states import (
     SessionEnded as SessionEnded,
     SessionNotEnded as SessionNotEnded,
     Gone as Gone,
+    Overtaken as Overtaken,
     IdempotencyConflict as IdempotencyConflict,
     IdempotencyInProgress as IdempotencyInProgress,
     WebhookExists as WebhookExists,

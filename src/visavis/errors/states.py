@@ -170,6 +170,12 @@ class SessionEnded(Conflict, code="SESSION_ENDED", close=CloseCode.SESSION_ENDED
         return str((self.details or {}).get("reason", self.message))
 
 
+class Overtaken(Conflict, code="CHANNEL_OVERTAKEN", close=CloseCode.TAKEN_OVER, told_over=CHANNEL):
+    """A channel that came later has opened the session before this one could."""
+
+    message = "Another channel has taken over this session"
+
+
 class SessionNotEnded(Conflict, code="SESSION_NOT_ENDED"):
     """The session runs; only one that does not run is deleted."""
 

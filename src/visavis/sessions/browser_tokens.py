@@ -97,19 +97,15 @@ class BrowserTokens:
             raise OriginRefused
         return record
 
-    async def hold(
-        self,
-        record: BrowserTokenRecord,
-        name: str,
-        close: Callable[[], Awaitable[object]],
-        *,
-        viewer_id: str | None = None,
-    ) -> None:
-        """Note what a token has opened. If it is revoked, `close` is called. `viewer_id`: whom it has let into the
-        room; the server that goes on with the session after this one knows it too.
+    async def note_use(self, record: BrowserTokenRecord, *, viewer_id: str | None = None) -> None:
+        """Note that a token opens something. `viewer_id`: whom it lets into the room; the server that goes on with the
+        session after this one knows it too.
         """
         if record.used_at_ms is None or viewer_id is not None:
             await self._store.note_use(record.id, at_ms=now_ms(), viewer_id=viewer_id)
+
+    def hold(self, record: BrowserTokenRecord, name: str, close: Callable[[], Awaitable[object]]) -> None:
+        """Note what a token has opened. If it is revoked, `close` is called."""
         held = self._held.setdefault(record.id, _Held(record.session_id))
         held.close.pop(name, None)
         held.close[name] = close

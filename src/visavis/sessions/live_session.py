@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +18,7 @@ from visavis.channel.handed_conversation import Note, pack
 from visavis.channel.port import Expiring, ServerChanges, SessionOver, TakenOver, TextFailed
 from visavis.engine.motion.states import AvatarState
 from visavis.engine.output import Output
-from visavis.errors import SessionEnded, VisavisError, VoiceFailed
+from visavis.errors import Overtaken, SessionEnded, VisavisError, VoiceFailed
 from visavis.fleet.port import Performer
 from visavis.output_json import OutputChange
 from visavis.sessions.attachment import MAX_KEPT_PLAYBACK, MAX_QUEUED_MOTION, Attachment, KeptEvent
@@ -105,6 +106,8 @@ class LiveSession:
         self.last_number = 0  # the highest number of speech or interrupt that a channel has used
         self.last_speech_s = -math.inf  # when a channel has last sent speech
         self._attachment: Attachment | None = None  # the channel that is attached now
+        self._attach_lock = anyio.Lock()
+        self._last_arrival = 0  # of the channel that was attached last
         # events of playback, of text that was not spoken, and of motion, that wait for the next channel
         self._kept: deque[KeptEvent | TextFailed] = deque(maxlen=MAX_KEPT_PLAYBACK)
         self._keeps_motion = False  # while there is no channel: the client may come back for the motion
@@ -340,6 +343,17 @@ class LiveSession:
         if on is not self._streams_motion and not self.ending:
             await self.performer.stream_motion(on)
             self._streams_motion = on
+
+    @asynccontextmanager
+    async def attaching(self, arrival: int) -> AsyncIterator[None]:
+        """Let one channel after the other attach. `arrival`: a number that is higher the later a channel has come.
+        Raises `Overtaken` if a later one is, or was, attached.
+        """
+        async with self._attach_lock:
+            if arrival < self._last_arrival:
+                raise Overtaken
+            yield
+            self._last_arrival = arrival
 
     def open_channel(self, *, keeps_motion: bool = False) -> Attachment:
         """Attach a new channel. It takes over from the channel that is attached, if any. `keeps_motion`: see

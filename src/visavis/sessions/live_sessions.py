@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from hmac import compare_digest
+from itertools import count
 from urllib.parse import urlsplit
 
 import anyio
@@ -117,6 +118,7 @@ class LiveSessions:
             observer=self.observer,
         )
         self._tasks: IsolatedTasks | None = None
+        self._arrivals = count(1)  # of those who want to attach
         self.leaving = False  # set once, when the hand-over to the next server begins: no channel is attached any more
         self.gone = False  # set by `let_go`
 
@@ -414,6 +416,7 @@ class LiveSessions:
 
     async def attach(self, init: SessionInit) -> Attachment:
         """See `channel.port.LiveSessions.attach`."""
+        arrival = next(self._arrivals)  # before the first wait: later look-ups may be quicker
         if self.leaving:
             raise PerformerLost("The server changes", suggestion="Connect again")
         record = await self._store.get(init.session_id) if is_id("sess", init.session_id) else None
@@ -430,15 +433,19 @@ class LiveSessions:
             raise SessionEnded(reason=record.end_reason)
         if init.hosted:
             self._check_room(init, record, may_be_own=shown is not None)
-            await session.resize(width_px=init.width_px, height_px=init.height_px)
-            if init.display_name and record.daily_room is not None:
-                await session.performer.show_name(init.display_name[:MAX_NAME_CHARS])
-        await session.stream_motion("motion" in init.features)
-        if init.hold_for_viewer_s is not None:
-            await session.performer.hold_for_viewer(init.hold_for_viewer_s)
-        attachment = session.open_channel(keeps_motion={"resume", "motion"} <= init.features)
+        async with session.attaching(arrival):
+            if init.hosted:
+                await session.resize(width_px=init.width_px, height_px=init.height_px)
+                if init.display_name and record.daily_room is not None:
+                    await session.performer.show_name(init.display_name[:MAX_NAME_CHARS])
+            await session.stream_motion("motion" in init.features)
+            if init.hold_for_viewer_s is not None:
+                await session.performer.hold_for_viewer(init.hold_for_viewer_s)
+            if shown is not None:
+                await self.browser_tokens.note_use(shown)
+            attachment = session.open_channel(keeps_motion={"resume", "motion"} <= init.features)
         if shown is not None:
-            await self.browser_tokens.hold(shown, "channel", partial(_revoke, attachment))
+            self.browser_tokens.hold(shown, "channel", partial(_revoke, attachment))
         return attachment
 
     def _check_room(self, init: SessionInit, record: SessionRecord, *, may_be_own: bool) -> None:
