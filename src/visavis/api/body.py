@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import Request
 
+from visavis.api.going_away import note_members
 from visavis.errors import InvalidJson, InvalidMetadata, InvalidRequest, TooLarge, UnsupportedMediaType
 from visavis.json_text import BODY_BOUNDS, JsonRefused, read_json, require_showable, text_chars
 from visavis.large_work import run_large
@@ -43,6 +44,7 @@ async def json_object(request: Request) -> dict[str, Any]:
     value = parse_json(raw) if len(raw) <= LARGE_BYTES else await run_large("body", parse_json, raw)
     if not isinstance(value, dict):
         raise InvalidRequest("The body must be a JSON object")
+    note_members(request.scope, value)
     return value
 
 

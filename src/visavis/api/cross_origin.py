@@ -15,7 +15,7 @@ from visavis.ids import new_id
 
 EXPOSED = (
     "Location, Link, ETag, Retry-After, Request-Id, Visavis-Error-Code, Visavis-Should-Retry, Idempotency-Replayed, "
-    "Preference-Applied, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
+    "Preference-Applied, Deprecation, Sunset, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
 )
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE",

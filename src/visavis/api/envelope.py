@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from visavis.api.cross_origin import EXPOSED
 from visavis.api.errors import error_response, internal_error_response, log_fault
+from visavis.api.going_away import headers_for
 from visavis.errors import InvalidRequest, TooLarge, VisavisError
 from visavis.ids import new_id
 
@@ -90,6 +91,7 @@ class Envelope:
                 headers: _RawHeaders = [*message["headers"], (b"request-id", request_id.encode())]
                 if (allowance := scope.get("visavis.allowance")) is not None:
                     headers += allowance.raw_headers()
+                headers += headers_for(scope)
                 headers += [one for one in defaults if one[0] not in said]
                 message["headers"] = headers  # a list of its own: an answer may be given again
             await send(message)

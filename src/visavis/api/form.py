@@ -11,6 +11,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from visavis.api.envelope import MAX_UPLOAD_BYTES
+from visavis.api.going_away import note_members
 from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.errors import InvalidRequest, UnsupportedMediaType
 from visavis.large_work import run_large
@@ -44,6 +45,7 @@ async def read_form(request: Request, kind: str) -> dict[str, Any]:
     except (KeyError, AssertionError, ValueError):
         raise InvalidRequest("The form cannot be read") from None
     fields = dict(pairs)
+    note_members(request.scope, fields)
     for name in ("file", "image_url", "image_base64", "name", "points"):
         if sum(given == name for given, _ in pairs) > 1:
             raise InvalidRequest(f"The form has more than one {name}", suggestion=f"Send {name} once")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -11,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from visavis.api.described.parts import REQUEST_MODELS
+from visavis.api.going_away import mark
 
 _REQUEST_ID = {
     "description": "Names the request in the server's log",
@@ -56,7 +58,7 @@ def _describe(app: FastAPI, routers: Sequence[APIRouter], public_url: str | None
         servers=None if public_url is None else [{"url": public_url}],
     )
     components = schema["components"]
-    components["schemas"] |= REQUEST_MODELS
+    components["schemas"] |= deepcopy(REQUEST_MODELS)
     components["headers"] = {"Request-Id": _REQUEST_ID} | {
         name: {"description": description, "required": True, "schema": {"type": "integer"}}
         for name, description in _ALLOWANCE.items()
@@ -69,6 +71,7 @@ def _describe(app: FastAPI, routers: Sequence[APIRouter], public_url: str | None
     for path, operations in schema["paths"].items():
         for method, operation in operations.items():
             _complete(path, method, operation)
+            mark(path, method, operation, components)
     for unused in ("HTTPValidationError", "ValidationError"):
         components["schemas"].pop(unused, None)
     return schema
