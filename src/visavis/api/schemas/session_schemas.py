@@ -30,6 +30,24 @@ class SessionAvatar(Answer):
     url: Url
 
 
+# A create, in both dialects. A class that gives `session` or `room` its type leaves it in its place.
+
+
+class Created(Answer):
+    success: Literal[True] = True
+    session: Answer
+    usage: Usage
+    message: Literal["Session created successfully"] = "Session created successfully"
+
+
+class CreatedWithRoom(Answer):
+    success: Literal[True] = True
+    session: Answer
+    room: Answer
+    usage: Usage
+    message: Literal["Session created successfully"] = "Session created successfully"
+
+
 # The hosted-room dialect
 
 
@@ -79,11 +97,8 @@ class EffectiveOptions(Answer):
     max_duration: int | None = Field(description="Null without limit")
 
 
-class HostedCreated(Answer):
-    success: Literal[True] = True
+class HostedCreated(Created):
     session: CreatedHostedSession
-    usage: Usage
-    message: Literal["Session created successfully"] = "Session created successfully"
 
 
 class HostedCreatedWithOptions(HostedCreated):
@@ -157,37 +172,28 @@ class CreatedEmbeddedSession(CreatedOwnSession):
     room: EmbeddedRoom
 
 
-class OwnCreated(Answer):
+class OwnCreated(CreatedWithRoom):
     """The room is in the session and beside it."""
 
-    success: Literal[True] = True
     session: CreatedEmbeddedSession
     room: EmbeddedRoom
-    usage: Usage
-    message: Literal["Session created successfully"] = "Session created successfully"
 
 
-class OwnCreatedElsewhere(Answer):
+class OwnCreatedElsewhere(Created):
     """A session in a room of another server, whose address and token the caller has."""
 
-    success: Literal[True] = True
     session: CreatedOwnSession
-    usage: Usage
-    message: Literal["Session created successfully"] = "Session created successfully"
 
 
 class CreatedProxySession(CreatedOwnSession):
     room: ProxyRoom
 
 
-class ProxyCreated(Answer):
+class ProxyCreated(CreatedWithRoom):
     """The room is in the session, where the service's clients read it, and beside it."""
 
-    success: Literal[True] = True
     session: CreatedProxySession
     room: ProxyRoom
-    usage: Usage
-    message: Literal["Session created successfully"] = "Session created successfully"
 
 
 class ProxyCreatedWithOptions(ProxyCreated):
