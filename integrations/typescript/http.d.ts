@@ -3757,23 +3757,9 @@ export interface components {
       metadata?: {
         [key: string]: unknown;
       };
-      /**
-       * @description Beyond the published API
-       * @default {
-       *       "background": null,
-       *       "framing": null,
-       *       "emotion": null
-       *     }
-       */
+      /** @description Beyond the published API */
       output?: components["schemas"]["Output"];
-      /**
-       * @description Beyond the published API; the answer has them too then
-       * @default {
-       *       "join_timeout": null,
-       *       "room_empty_grace": null,
-       *       "max_duration": null
-       *     }
-       */
+      /** @description Beyond the published API; the answer has them too then */
       options?: components["schemas"]["Options"];
     };
     /**
@@ -3795,9 +3781,7 @@ export interface components {
       aspect_ratio?: "4:3" | "3:4" | "1:1" | "auto";
       /**
        * Room
-       * @default {
-       *       "platform": "embedded"
-       *     }
+       * @description Left out: the built-in one
        */
       room?:
         | components["schemas"]["Room"]
@@ -3811,23 +3795,9 @@ export interface components {
       metadata?: {
         [key: string]: unknown;
       };
-      /**
-       * @description Beyond the published API
-       * @default {
-       *       "background": null,
-       *       "framing": null,
-       *       "emotion": null
-       *     }
-       */
+      /** @description Beyond the published API */
       output?: components["schemas"]["Output"];
-      /**
-       * @description Beyond the published API; the answer has them too then
-       * @default {
-       *       "join_timeout": null,
-       *       "room_empty_grace": null,
-       *       "max_duration": null
-       *     }
-       */
+      /** @description Beyond the published API; the answer has them too then */
       options?: components["schemas"]["Options"];
     };
     /** Emotion */
@@ -4021,7 +3991,7 @@ export interface operations {
           [name: string]: unknown;
         };
         content: {
-          "application/json": components["schemas"]["ManySessions"] | components["schemas"]["SessionPage"];
+          "application/json": components["schemas"]["SessionPage"] | components["schemas"]["ManySessions"];
         };
       };
       /** @description A parameter or member is wrong, and no other code says so more closely. `cursor` is not the `next_cursor` of a page */
@@ -4138,14 +4108,14 @@ export interface operations {
         };
         content: {
           "application/json":
-            | components["schemas"]["HostedCreated"]
-            | components["schemas"]["OwnCreated"]
-            | components["schemas"]["OwnCreatedElsewhere"]
-            | components["schemas"]["ProxyCreated"]
             | components["schemas"]["HostedCreatedWithOptions"]
+            | components["schemas"]["HostedCreated"]
+            | components["schemas"]["ProxyCreatedWithOptions"]
             | components["schemas"]["OwnCreatedWithOptions"]
             | components["schemas"]["OwnCreatedElsewhereWithOptions"]
-            | components["schemas"]["ProxyCreatedWithOptions"];
+            | components["schemas"]["ProxyCreated"]
+            | components["schemas"]["OwnCreated"]
+            | components["schemas"]["OwnCreatedElsewhere"];
         };
       };
       /** @description A session is to be created without `avatar_id`. An own-room session is to be created without `avatar`. The avatar is a character; only a look performs. `metadata` is not a JSON object. `aspect_ratio` is none of those that the service draws. `room.platform` is unknown; in `session.init` it must be `daily`. `room.platform` is known, but this server has no such rooms. A room of another server does not admit the avatar: its token or its address is wrong, or the room is full. A room of another server is end-to-end encrypted, and the avatar has no key. `room.url`, or what its server names for media, is neither public nor in a network that the operator allows. A body or a text frame is not JSON; a text frame must also be an object. `output` is not an object, or has an unknown member. An invalid background: unknown type, missing colour or unreadable image. An invalid framing: unknown member, or a zoom out of its range. An unknown emotion, or a weight out of its range. A photo that cannot become an avatar. No clear face was found in the photo. More than one face was found in the photo. The face has too few pixels. The face does not look into the camera. An image's address is private, not http(s), too slow, or holds no image. A parameter or member is wrong, and no other code says so more closely */

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from visavis_client.answers import refusal
 from visavis_client.conversation import Conversation
+from visavis_client.documents import Avatar, Room, SessionDocument
 from visavis_client.errors import (
     Conflict,
     InvalidSound,
@@ -22,6 +23,7 @@ from visavis_client.errors import (
     NoCapacity,
     NotFound,
     RateLimited,
+    Refused,
     ServerFault,
     ServerUnreachable,
     Unauthorized,
@@ -237,6 +239,18 @@ def test_unknown_events_values_and_members_are_survived() -> None:
     finished = {"type": "agent.playback.finished", "utterance_id": "u", "position_s": 1, "interrupted": False, "n": 2}
     assert event_of(finished) == PlaybackFinished(utterance_id="u", position_s=1.0, interrupted=False)
     assert isinstance(event_of({"type": "agent.state", "state": 7}), Other)
+
+
+def test_documents_survive_what_they_do_not_know() -> None:
+    told = {"session_id": "s", "status": "paused", "expiration": "soon", "duration": 1, "mood": {"is": "new"}}
+    session = SessionDocument.of({**told, "daily_room": {"url": "https://a.example", "kind": "flat"}})
+    assert (session.status, session.expires_at, session.duration_s) == ("paused", None, 1)
+    assert session.room == Room(url="https://a.example") and session.raw["mood"] == {"is": "new"}
+    avatar = Avatar.of({"avatar_id": "a", "is_public": 2, "tags": ["new"]})
+    assert (avatar.id, avatar.is_public, avatar.raw["tags"]) == ("a", True, ["new"])
+    body = {"success": False, "error": {"message": "x", "code": "NEW_CODE", "hints": [1]}, "more": 1}
+    refused = refusal(418, {}, json.dumps(body).encode())
+    assert (type(refused), refused.code, refused.status) == (Refused, "NEW_CODE", 418)
 
 
 def test_an_agent_installs_no_renderer() -> None:

@@ -128,6 +128,26 @@ describe("speech", () => {
     expect(await speaking).toEqual({ utteranceId: "u1", positionS: 0.375, interrupted: false });
     avatar.close();
   });
+  it("goes on whatever events, members and values are new", async () => {
+    const [avatar, connection] = await opened();
+    const seen: string[] = [];
+    avatar.on("message", ({ type }) => seen.push(type));
+    connection.say({ type: "agent.new", of: { y: 1 } });
+    connection.say({ type: "agent.state", state: "dancing", more: [1] });
+    connection.say({ type: "error", error: "x", code: "NEW_CODE", more: 1 });
+    connection.say({ type: "session.expiring", seconds_left: "soon" });
+    const speaking = avatar.speak(QUARTER, 16_000, { utteranceId: "u1" });
+    for (let n = 0; n < 2; n++) {
+      await connection.take("agent.speak");
+      connection.say({ type: "agent.speak.confirmed", audio_samples: 4_000, queued_s: "little", more: true });
+    }
+    const finished = { utterance_id: "u1", position_s: 0.25, interrupted: false, why: "new" };
+    connection.say({ type: "agent.playback.finished", ...finished });
+    expect(await speaking).toEqual({ utteranceId: "u1", positionS: 0.25, interrupted: false });
+    expect(seen).toEqual(["agent.new", "agent.state", "error", "session.expiring", "agent.playback.finished"]);
+    expect(avatar.ended).toBeNull();
+    avatar.close();
+  });
   it("takes floats, bytes cut anywhere, and streams", async () => {
     const [avatar, connection] = await opened();
     const stream = new ReadableStream<Uint8Array>({

@@ -62,14 +62,15 @@ CREATE: Described = {
             },
         },
     ),
-    "response_model": session_schemas.HostedCreated
-    | session_schemas.OwnCreated
-    | session_schemas.OwnCreatedElsewhere
-    | session_schemas.ProxyCreated
-    | session_schemas.HostedCreatedWithOptions
+    # Those with more members first: clients that generators make take the first one that fits, and drop the rest.
+    "response_model": session_schemas.HostedCreatedWithOptions
+    | session_schemas.HostedCreated
+    | session_schemas.ProxyCreatedWithOptions
     | session_schemas.OwnCreatedWithOptions
     | session_schemas.OwnCreatedElsewhereWithOptions
-    | session_schemas.ProxyCreatedWithOptions,
+    | session_schemas.ProxyCreated
+    | session_schemas.OwnCreated
+    | session_schemas.OwnCreatedElsewhere,
     "responses": answer(
         201,
         {
@@ -138,7 +139,7 @@ LIST: Described = {
         },
         _BILLING,
     ),
-    "response_model": session_schemas.ManySessions | session_schemas.SessionPage,
+    "response_model": session_schemas.SessionPage | session_schemas.ManySessions,
     "responses": answer(200, {"All": examples.SESSIONS, "A page": examples.SESSION_PAGE})
     | refusals.v1(InvalidRequest, InvalidCursor),
 }
