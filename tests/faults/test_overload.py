@@ -7,6 +7,7 @@ tests/stage/test_turns.py, test_pace.py and test_lanes.py, on a virtual clock.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -101,8 +102,8 @@ async def offer(performer: StagePerformer, number: int, sdp: str) -> str:
 
 
 async def joins(performer: StagePerformer, viewers: ViewerProcess) -> None:
-    for number in range(1, JOINS + 1):
-        await viewers.join(number, partial(offer, performer, number))
+    numbers = itertools.count(1)
+    await viewers.join_at_once(range(1, JOINS + 1), lambda sdp: offer(performer, next(numbers), sdp))
 
 
 @only_in_full

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 CLOSE_WITHIN_S = 10.0
@@ -32,9 +32,17 @@ class ViewerProcess:
 
     async def join(self, number: int, exchange: Callable[[str], Awaitable[str]]) -> None:
         """Let one more viewer join. `exchange` sends its SDP offer to the room and returns the answer."""
-        self._tell({"join": number})
-        offer = await self._hear()
-        self._tell({"viewer": number, "answer": await exchange(offer["offer"])})
+        await self.join_at_once([number], exchange)
+
+    async def join_at_once(self, numbers: Sequence[int], exchange: Callable[[str], Awaitable[str | None]]) -> None:
+        """Let viewers join at the same time. `exchange` may return None: the room refuses this one."""
+        for number in numbers:
+            self._tell({"join": number})
+        offers = [await self._hear() for _ in numbers]
+        answers = await asyncio.gather(*(exchange(offer["offer"]) for offer in offers))
+        for offer, answer in zip(offers, answers, strict=True):
+            if answer is not None:
+                self._tell({"viewer": offer["viewer"], "answer": answer})
 
     async def count(self) -> dict[str, list[int]]:
         """Return what each viewer received since the last call; see viewers.py."""
