@@ -20,7 +20,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection
 
-from tests.e2e import conftest as e2e
+from tests import live_server
 from tests.e2e.wire_session import running_session
 from tests.faults.scale import only_in_full
 from visavis.bench.live import LiveServer, LiveSession, live_session, running_server
@@ -116,7 +116,9 @@ def test_a_flood_of_one_client_is_not_its_neighbours_trouble(
     tmp_path: Path, flood: Callable[[Flooding], Awaitable[None]]
 ) -> None:
     async def scenario(server: LiveServer) -> tuple[dict[str, list[int]], list[float]]:
-        doors = e2e.LiveServer(base_url=server.base_url, key=server.key, look=server.look, process=server.process)
+        doors = live_server.LiveServer(
+            base_url=server.base_url, key=server.key, look=server.look, process=server.process
+        )
         async with (
             server.client() as http,
             running_session(doors, SessionClient(http)) as (session, channel),
