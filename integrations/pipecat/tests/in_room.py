@@ -27,6 +27,8 @@ from visavis_client import AsyncVisavis
 from tests.bot import VOICE_HZ, IdleUser, Voice, Watch, cancel_rest, public_avatar
 
 LOUD = 500  # RMS: below is silence, and what Opus leaves of it
+LOW_HZ, HIGH_HZ = 600.0, 1800.0
+FFT_SIZE = 16_384
 LOOKED_AT = 5  # pictures of each track: more cost the processor of a busy machine, and tell no more
 
 
@@ -36,14 +38,31 @@ def token(room: str, identity: str) -> str:
     return minted.with_identity(identity).with_grants(grants).to_jwt()
 
 
+def rising(seconds: float) -> np.ndarray:
+    """A sound whose pitch tells the place in it."""
+    times = np.arange(round(seconds * VOICE_HZ)) / VOICE_HZ
+    turns = LOW_HZ * times + (HIGH_HZ - LOW_HZ) / (2 * seconds) * times**2
+    return (np.sin(2 * np.pi * turns) * 12_000).astype("<i2")
+
+
 @dataclass(slots=True)
 class Seen:
-    """Of one participant: pictures, and the level of each 10 ms of its sound."""
+    """Of one participant: pictures, and the level of each 10 ms of its sound, with its pitch if it is not silent."""
 
     pictures: int = 0
     size_px: tuple[int, int] = (0, 0)
     contrast: float = 0.0
     levels: list[float] = field(default_factory=list)
+    pitches_hz: list[float] = field(default_factory=list)
+
+    def heard_until_s(self, rising_s: float) -> float:
+        """How far `rising(rising_s)` was heard. A busy machine stretches sound, and leaves its pitch alone."""
+        until_s = 0.0
+        for pitch_hz in self.pitches_hz:
+            place_s = (pitch_hz - LOW_HZ) / (HIGH_HZ - LOW_HZ) * rising_s
+            if 0.0 < place_s - until_s < 0.1:
+                until_s = place_s
+        return until_s
 
     @property
     def loud_s(self) -> float:
@@ -114,6 +133,9 @@ class User:
         async for event in rtc.AudioStream(track, sample_rate=48_000, num_channels=1, frame_size_ms=10):
             samples = np.frombuffer(event.frame.data, np.int16).astype(float)
             seen.levels.append(float(np.sqrt(np.mean(samples**2))))
+            if seen.levels[-1] > LOUD:
+                loudness = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), FFT_SIZE))
+                seen.pitches_hz.append(float(np.argmax(loudness)) * 48_000 / FFT_SIZE)
             self._changed.set()
 
 
@@ -184,9 +206,9 @@ class RoomBot(Voice):
 
 
 @asynccontextmanager
-async def running_in_room(*, waits: bool = True, **service: Any) -> AsyncIterator[RoomBot]:
+async def running_in_room(*, waits: bool = True, joins: bool = True, **service: Any) -> AsyncIterator[RoomBot]:
     """Run a bot in a room of its own with one user; the avatar is seen when the context is entered, unless `waits` is
-    False. Cancel it at the end.
+    False. Without `joins` the user is not in the room yet. Cancel it at the end.
     """
     room, url = f"room-{secrets.token_hex(6)}", os.environ["LIVEKIT_URL"]
     params = LiveKitParams(audio_in_enabled=True, audio_out_enabled=True)
@@ -226,13 +248,14 @@ async def running_in_room(*, waits: bool = True, **service: Any) -> AsyncIterato
         task = asyncio.ensure_future(runner.run())
         try:
             await settled.wait()
-            await user.join()
+            if joins:
+                await user.join()
             bot = RoomBot(
                 worker, watch, idle_user, transport, avatar, ears, recorder, user, greeted, lost, ends, task, client
             )
-            while not greeted:
+            while joins and not greeted:
                 await asyncio.sleep(0.02)
-            if waits:
+            if waits and joins:
                 await user.until(lambda: bot.seen.pictures >= 3 and bot.seen.levels)
             yield bot
         finally:

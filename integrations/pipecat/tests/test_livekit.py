@@ -19,7 +19,7 @@ from pipecat.frames.frames import (
 )
 
 from tests.bot import IDLE_AFTER_S, VOICE_HZ, tone
-from tests.in_room import running_in_room
+from tests.in_room import rising, running_in_room
 
 pytestmark = pytest.mark.skipif(
     not {"VISAVIS_API_URL", "LIVEKIT_URL"} <= set(os.environ), reason="VISAVIS_API_URL or LIVEKIT_URL names no server"
@@ -58,7 +58,7 @@ async def test_one_turn_is_the_avatars_alone_and_is_told_as_the_bots() -> None:
 async def test_an_interruption_leaves_what_was_heard_and_the_next_turn_is_whole() -> None:
     words = [f"word{number}" for number in range(24)]  # four a second
     async with running_in_room() as bot:
-        await bot.say(tone(6.0), words=words)
+        await bot.say(rising(6.0), words=words)
         while bot.recorder.heard_s < 2.0:
             await asyncio.sleep(0.01)
         await bot.interrupt()
@@ -69,12 +69,10 @@ async def test_an_interruption_leaves_what_was_heard_and_the_next_turn_is_whole(
         await bot.watch.until(BotStoppedSpeakingFrame, 2)
         assert bot.recorder.heard_s - known_s == pytest.approx(0.5, abs=0.01)
         (played_s, interrupted), next_one = bot.ends
-        assert interrupted and played_s == pytest.approx(known_s, abs=0.5)  # of 6 s, on a machine that may be busy
+        assert interrupted and known_s - 0.1 <= played_s < 6.0
         assert next_one == (pytest.approx(0.5, abs=0.02), False)
         await bot.user.until(lambda: bot.seen.is_silent)
-        assert (
-            0.4 < bot.seen.loud_s < played_s + 0.5 + 1.0
-        )  # nothing of the 4 s that were left: late sound is stretched
+        assert bot.seen.heard_until_s(6.0) == pytest.approx(played_s, abs=0.06)  # nothing of what was left
 
 
 @pytest.mark.short
@@ -130,6 +128,17 @@ async def test_the_next_user_is_a_first_one_although_the_avatar_has_stayed() -> 
         while len(bot.greeted) < 2:
             await asyncio.sleep(0.02)
         assert bot.greeted == ["user", "user"]
+
+
+async def test_the_first_words_wait_for_a_user() -> None:
+    async with running_in_room(joins=False, hold_for_viewer_s=30) as bot:
+        await bot.say(tone(1.0))
+        await asyncio.sleep(1.5)
+        assert bot.watch.count(BotStartedSpeakingFrame) == 0
+        await bot.user.join()
+        await bot.watch.until(BotStoppedSpeakingFrame)
+        assert bot.recorder.heard_s == pytest.approx(1.0, abs=0.01)
+        await bot.user.until(lambda: bot.seen.loud_s > 0.9)
 
 
 @pytest.mark.parametrize(

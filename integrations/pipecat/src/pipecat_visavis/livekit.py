@@ -57,6 +57,7 @@ class VisavisLiveKitService(AvatarService):
         livekit_api_secret: str | None = None,
         avatar_token: str | None = None,
         participant_name: str = "Avatar",
+        hold_for_viewer_s: float | None = None,
         settings: VisavisVideoSettings | None = None,
         metadata: Mapping[str, Any] | None = None,
         shows_states: bool = True,
@@ -76,6 +77,8 @@ class VisavisLiveKitService(AvatarService):
             livekit_api_secret: Default: LIVEKIT_API_SECRET.
             avatar_token: The avatar's token for the room, in place of the two before.
             participant_name: The avatar's name in the room.
+            hold_for_viewer_s: The first words wait so long for a user, or for a telephone to be answered; above 0, at
+                most 60. Default: they wait for nobody.
             settings: What the avatar shows at first.
             metadata: Of the session.
             shows_states: Whether the avatar listens while the user speaks, and thinks until the bot does.
@@ -95,6 +98,7 @@ class VisavisLiveKitService(AvatarService):
         room = BotRoom(transport)
         self._transport, self._aspect_ratio = transport, aspect_ratio
         self._url = livekit_url or room.url
+        self._hold_for_viewer_s = hold_for_viewer_s
         if avatar_token is None:
             self._identity = f"visavis-avatar-{secrets.token_hex(4)}"
             self._token = tokens.mint(
@@ -132,10 +136,13 @@ class VisavisLiveKitService(AvatarService):
             )
 
     async def _open(self, client: AsyncVisavis) -> AsyncSession:
+        room: dict[str, Any] = {"platform": "livekit", "url": self._url, "token": self._token}
+        if self._hold_for_viewer_s is not None:
+            room["hold_for_viewer_s"] = self._hold_for_viewer_s
         return await client.sessions.create(
             self._avatar,
             aspect_ratio=self._aspect_ratio,
-            room={"platform": "livekit", "url": self._url, "token": self._token},
+            room=room,
             metadata=self._metadata,
             output=self._settings.output(),
             options={"options": {"join_timeout": JOIN_TIMEOUT_S}},
