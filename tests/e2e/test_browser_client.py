@@ -22,6 +22,7 @@ from playwright.async_api import Browser, Page, expect
 import visavis
 from tests.e2e.browser import BARRIERS, BLOCK_SOUND, CHROMIUM, chromium, opened_page
 from tests.live_server import LiveServer
+from tests.sweeps import HIGH_HZ, LOW_HZ, assert_whole, places_s
 
 pytestmark = [pytest.mark.anyio, pytest.mark.browser]
 in_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
@@ -42,17 +43,22 @@ AudioNode.prototype.connect = function (to, ...rest) {
 """
 
 # Measures what the avatar's element plays, in blocks of 10 ms, on the audio thread: its clock is that of the samples.
-# `window.track` gives a tone while `window.tone(true)`; `window.heard(from)` returns the loud seconds since a block.
+# `window.track` gives a tone while `window.tone(true)`, or a sweep of `tests.sweeps`. `window.heard(from)` returns the
+# loud seconds since a block, `window.pitches()` the pitch of each loud block.
 LISTEN = """
 async () => {
   const meter = `registerProcessor("meter", class extends AudioWorkletProcessor {
-    sum = 0; seen = 0;
+    sum = 0; seen = 0; before = 0; crossings = [];
     process([[channel]]) {
       for (const sample of channel ?? new Float32Array(128)) {
         this.sum += sample * sample;
+        if (this.before < 0 && sample >= 0) this.crossings.push(this.seen - sample / (sample - this.before));
+        this.before = sample;
         if (++this.seen < 480) continue;
-        this.port.postMessage(Math.sqrt(this.sum / 480));
+        const [turns, length] = [this.crossings.length - 1, this.crossings.at(-1) - this.crossings[0]];
+        this.port.postMessage([Math.sqrt(this.sum / 480), turns > 0 ? 48000 * turns / length : 0]);
         this.sum = this.seen = 0;
+        this.crossings = [];
       }
       return true;
     }
@@ -63,7 +69,8 @@ async () => {
   const video = element.shadowRoot.querySelector("video");
   const node = new AudioWorkletNode(context, "meter", { numberOfOutputs: 0 });
   window.blocks = [];
-  node.port.onmessage = ({ data }) => window.blocks.push(data);
+  const all = [];
+  node.port.onmessage = ({ data: [level, pitch] }) => { window.blocks.push(level); all.push(pitch); };
   context.createMediaStreamSource(video.srcObject).connect(node);
   const sound = new OscillatorNode(context, { frequency: 330 });
   const volume = new GainNode(context, { gain: 0 });
@@ -72,6 +79,14 @@ async () => {
   sound.start();
   window.track = out.stream.getAudioTracks()[0];
   window.tone = (on, afterS = 0) => volume.gain.setValueAtTime(on ? 0.3 : 0, context.currentTime + afterS);
+  window.sweep = (low, high, afterS, seconds) => {
+    const from = context.currentTime + afterS;
+    sound.frequency.setValueAtTime(low, from);
+    sound.frequency.linearRampToValueAtTime(high, from + seconds);
+    volume.gain.setValueAtTime(0.3, from);
+    volume.gain.setValueAtTime(0, from + seconds);
+  };
+  window.pitches = () => all.filter((_, at) => window.blocks[at] > 0.02);
   window.heard = (from) => window.blocks.slice(from).filter((level) => level > 0.02).length / 100;
   window.finished = [];
   element.addEventListener("message", ({ detail }) => {
@@ -128,27 +143,30 @@ async def wait(page: Page, condition: str) -> None:
 
 @in_chromium
 async def test_a_track_is_heard_from_the_avatar_alone(browser: Browser, site: str, http: httpx.AsyncClient) -> None:
+    spoken_s = 1.5
     async with visit(browser, site, http) as page:
         await page.evaluate(LISTEN)
         muted: list[bool] = await page.evaluate(
-            """async () => {
+            """async ([low, high, seconds]) => {
               const own = new Audio();  // as the examples of voice services play their track
               own.srcObject = new MediaStream([track]);
               document.body.append(own);
               await own.play();
               window.speech = await document.querySelector("visavis-avatar").speakFrom(track);
-              tone(true, 0.2); tone(false, 1.7);
+              sweep(low, high, 0.2, seconds);
               return [own.muted];
-            }"""
+            }""",
+            [LOW_HZ, HIGH_HZ, spoken_s],
         )
         await wait(page, "finished.length === 1")
         playing, to_speakers = await page.evaluate(PLAYING)
-        heard: float = await page.evaluate("heard(0)")
+        await wait(page, "heard(blocks.length - 30) === 0")
+        heard_s = places_s(await page.evaluate("pitches()"), spoken_s)
         played: dict[str, Any] = (await page.evaluate("finished"))[0]
         muted += await page.evaluate("() => { speech.stop(); return [document.querySelector('audio').muted]; }")
         assert await page.evaluate("track.readyState") == "live"
         assert await page.evaluate(BARRIERS) == []
-    assert abs(heard - 1.5) < 0.15, heard
+    assert_whole(heard_s, spoken_s)
     assert 1.7 < played["position_s"] < 2.2 and not played["interrupted"], played  # with 0.1 s before and 0.4 s after
     assert (playing, to_speakers, muted) == (["video"], 0, [True, False])
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 
 from tests.e2e.browser import BARRIERS, RECEIVED, WATCH
-from tests.e2e.firefox import FIREFOX, Firefox, firefox
+from tests.e2e.firefox import FIREFOX, Firefox, Page, firefox
 from tests.e2e.wire_session import receive, running_session, speak
 from tests.live_server import LiveServer
 from visavis.demo.session_client import SessionClient
@@ -37,7 +38,8 @@ async () => {
 }
 """
 TICKS = 3600  # of RTP time from picture to picture, at 25 a second
-TICKS_WHEN_BUSY = [TICKS / pace for pace in PACES]  # a busy machine shows fewer a second
+TICKS_WHEN_BUSY = [int(TICKS / pace) for pace in PACES]  # a busy machine shows fewer a second
+WINDOWS = 5  # of 60 pictures
 STATUS_IS = "(wanted) => document.querySelector('.chip [role=status]')?.textContent === wanted"
 
 
@@ -47,13 +49,37 @@ async def browser(anyio_backend: str) -> AsyncIterator[Firefox]:
         yield running
 
 
-def assert_at_25_fps(steps: list[int]) -> None:
-    """A busy machine leaves pictures out, so that some steps are longer."""
-    assert all(any(step % ticks == 0 for ticks in TICKS_WHEN_BUSY) for step in steps) and TICKS in steps, steps
+def whole_pictures(most: int) -> set[int]:
+    """Return the steps up to `most` that some pictures make, each at one of the paces."""
+    reached = {0}
+    for step in range(1, most + 1):
+        if any(step - ticks in reached for ticks in TICKS_WHEN_BUSY):
+            reached.add(step)
+    return reached
+
+
+async def assert_smooth(page: Page, http: httpx.AsyncClient) -> None:
+    """See that pictures are shown at the times of the pace that the server tells. A busy machine leaves some out, and
+    looks late: then some steps are longer, but not all.
+    """
+
+    async def ticks() -> int:
+        capacity = (await http.get("/v1/capacity")).json()["capacity"]
+        return round(TICKS * 25 / float(capacity["frame_rate"]))
+
+    paces, seen = {await ticks()}, list[int]()
+    for _ in range(WINDOWS):
+        steps: list[int] = await page.evaluate(RTP_STEPS)
+        paces.add(await ticks())
+        seen += steps
+        assert set(steps) <= whole_pictures(max(steps)), steps
+        if not paces.isdisjoint(steps):
+            return
+    raise AssertionError(f"no two pictures follow each other at any pace of {paces}: {seen}")
 
 
 async def test_the_room_page_plays_pictures_and_sound(
-    server: LiveServer, sessions: SessionClient, browser: Firefox
+    server: LiveServer, sessions: SessionClient, browser: Firefox, http: httpx.AsyncClient
 ) -> None:
     async with running_session(server, sessions, "playback") as (session, channel):
         room = session["daily_room"]
@@ -61,7 +87,7 @@ async def test_the_room_page_plays_pictures_and_sound(
             await page.until("() => document.querySelector('#room')?.dataset.state === 'live'")
             idle = await page.evaluate(WATCH, 25)
             quiet = await page.evaluate(RECEIVED)
-            assert_at_25_fps(await page.evaluate(RTP_STEPS))
+            await assert_smooth(page, http)
             await speak(channel, SAMPLE, "sample")
             assert (await receive(channel))["type"] == "agent.playback.started"
             talking = await page.evaluate(WATCH, 50)
@@ -73,9 +99,9 @@ async def test_the_room_page_plays_pictures_and_sound(
     assert quiet["audio"]["audioEnergy"] < 1e-4 < loud["audio"]["audioEnergy"]
 
 
-async def test_the_playground_greets_and_speaks(server: LiveServer, browser: Firefox) -> None:
+async def test_the_playground_greets_and_speaks(server: LiveServer, browser: Firefox, http: httpx.AsyncClient) -> None:
     async with browser.opened_page(server.sign_in_address()) as page:
         await page.until("() => document.querySelector('.player')?.dataset.shown === 'true'")
         await page.until(f"() => ({STATUS_IS})('Speaking')")  # the greeting
-        assert_at_25_fps(await page.evaluate(RTP_STEPS))
+        await assert_smooth(page, http)
         assert (await page.evaluate(RECEIVED))["audio"]["audioEnergy"] > 1e-4

@@ -1,0 +1,128 @@
+"""<visavis-avatar> in somebody's page, in a real Chromium: under a strict content security policy, moved in the page,
+with sound that the browser blocks, and removed at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from playwright.async_api import Browser, Route, expect
+
+from tests.e2e.browser import BLOCK_SOUND, CHROMIUM, chromium, opened_page
+from tests.live_server import LiveServer
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
+]
+TIMEOUT_MS = 30_000
+
+PAGE = """<!doctype html><html lang="en"><title>Somebody's page</title>
+<main><div id="left"></div><div id="right"></div><button id="sound">Sound</button></main>
+<script type="module" src="/somebody.js"></script></html>"""
+
+SCRIPT = """
+import "/client.js";
+window.told = [];
+window.faults = [];
+addEventListener("unhandledrejection", ({ reason }) => faults.push(String(reason)));
+addEventListener("securitypolicyviolation", ({ violatedDirective }) => faults.push(violatedDirective));
+window.place = (where, room, token) => {
+  const avatar = document.createElement("visavis-avatar");
+  for (const name of ["state", "error", "ended"])
+    avatar.addEventListener(name, ({ detail }) => told.push([name, detail?.name ?? detail?.reason ?? detail]));
+  avatar.setAttribute("room", room);
+  avatar.setAttribute("token", token);
+  document.querySelector(where).append(avatar);
+  return avatar;
+};
+document.querySelector("#sound").onclick = () => document.querySelector("visavis-avatar").unlock();
+"""
+
+
+@pytest.fixture(scope="module")
+async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
+    async with chromium() as running:
+        yield running
+
+
+async def test_in_somebodys_page(browser: Browser, server: LiveServer, http: httpx.AsyncClient) -> None:
+    created = (await http.post("/v1/sessions", json={"avatar": server.look})).json()["session"]
+    address = f"/v1/sessions/{created['session_id']}"
+    room, token = created["room"]["url"], (await http.post(f"{address}/tokens", json={"purpose": "watch"})).json()
+    policy = f"default-src 'none'; script-src 'self'; connect-src {server.base_url}"
+
+    async def answer(route: Route) -> None:
+        is_script = route.request.url.endswith(".js")
+        await route.fulfill(
+            body=SCRIPT if is_script else PAGE,
+            content_type="text/javascript" if is_script else "text/html",
+            headers={"content-security-policy": policy},
+        )
+
+    async def watching() -> int:
+        return int((await http.get(f"{address}/metrics")).json()["metrics"]["viewers"]["watching"])
+
+    # Chromium reports each request that is refused or broken off.
+    async with opened_page(browser, "about:blank", expected="Failed to load", script=BLOCK_SOUND) as page:
+        await page.route(f"{server.base_url}/somebody*", answer)
+        await page.goto(f"{server.base_url}/somebody")
+        await page.evaluate("(link) => void window.place('#left', ...link)", [room, token["token"]["token"]])
+        avatar = page.locator("visavis-avatar")
+        await expect(avatar).to_have_attribute("state", "live", timeout=TIMEOUT_MS)
+
+        # React before 19 writes a property that is false as an attribute, later versions set the property
+        muted: list[Any] = await page.evaluate(
+            """() => {
+              const avatar = document.querySelector("visavis-avatar");
+              avatar.setAttribute("muted", "false");
+              const before = [avatar.muted, avatar.avatar.muted];
+              avatar.muted = false;
+              return [...before, avatar.muted, avatar.hasAttribute("muted"), avatar.audible];
+            }"""
+        )
+        assert muted == [False, False, False, False, False], "it is not muted, and the browser blocks its sound"
+        await page.locator("#sound").click()
+        await page.wait_for_function("document.querySelector('visavis-avatar').audible", timeout=TIMEOUT_MS)
+
+        steps: list[Any] = await page.evaluate(
+            """async () => {
+              const avatar = document.querySelector("visavis-avatar"), video = avatar.shadowRoot.querySelector("video");
+              const shown = () => video.getVideoPlaybackQuality().totalVideoFrames;
+              document.querySelector("#right").append(avatar);
+              document.querySelector("#left").prepend(avatar);
+              const before = shown();
+              while (shown() < before + 10) await new Promise((resolve) => setTimeout(resolve, 20));
+              return [connections.length, avatar.state];
+            }"""
+        )
+        assert steps == [1, "live"], "an element that is moved keeps its connection, and shows pictures"
+        assert await watching() == 1
+
+        await page.evaluate(
+            """async ([room, token]) => {
+              for (const afterMs of [0, 1, 30, 100, 300]) {  // while it connects
+                const passing = place("#right", room, token);
+                if (afterMs > 0) await new Promise((resolve) => setTimeout(resolve, afterMs));
+                passing.remove();
+              }
+              place("#right", room, "vvt_wrong");
+            }""",
+            [room, token["token"]["token"]],
+        )
+        await expect(page.locator("#right visavis-avatar")).to_have_attribute("state", "refused", timeout=TIMEOUT_MS)
+        await page.evaluate("document.querySelectorAll('#right visavis-avatar').forEach((one) => one.remove())")
+        while await watching() > 1:  # noqa: ASYNC110  # the server is asked
+            await anyio.sleep(0.1)
+        states: list[str] = await page.evaluate("told.filter(([name]) => name === 'state').map(([_, state]) => state)")
+        assert "refused" in states and "reconnecting" not in states, states
+        assert (await http.post(f"{address}/end")).json()["session"]["status"] == "ended"
+        await expect(avatar).to_have_attribute("state", "ended", timeout=TIMEOUT_MS)
+        told: list[list[str]] = await page.evaluate("told")
+        assert [detail for name, detail in told if name == "ended"] == ["ended_by_client"], told
+        assert await page.evaluate("faults") == []
