@@ -13,7 +13,7 @@ from tests.channel.fakes import FakeSession
 from tests.channel.test_websocket import PCM, receive, send, serving, wait_for_close
 from visavis.channel.sent_log import MAX_SENT_BYTES, SentLog
 from visavis.channel.websocket import MAX_PENDING_EFFECTS
-from visavis.stage.port.events import PlaybackFinished
+from visavis.stage.port.events import PlaybackFinished, StateChanged
 
 pytestmark = pytest.mark.anyio
 
@@ -147,29 +147,54 @@ async def test_a_conversation_that_is_not_known_begins_anew() -> None:
             )
 
 
-async def test_a_channel_without_resume_gets_the_events_that_nobody_was_sent() -> None:
-    session = FakeSession(token="token", speak_gate=anyio.Event())
+async def speak_and_leave(address: str, session: FakeSession) -> None:
+    """Speak "a", whose end comes after the client has left, with a change of the state."""
+    session.speak_gate = anyio.Event()
+    async with connect(address) as client:
+        await init(client, "playback", "resume", "state")
+        await speak(client, "a")
+        await until(lambda: session.speak_calls == 1, client)
+        client.transport.abort()
+    for _ in range(10):
+        async with connect(address):  # round trips: the server has seen the client leave
+            pass
+    assert session.attached is not None
+    session.attached.emit(StateChanged(state="speaking"))
+    session.attached.emit(end("a"))
+    for _ in range(10):
+        async with connect(address):
+            pass
+    session.speak_gate.set()
+    with anyio.fail_after(20):
+        await session.left.wait()
+
+
+async def test_a_channel_without_resume_gets_the_ends_that_nobody_was_sent() -> None:
+    session = FakeSession(token="token")
     async with serving(session) as address:
+        await speak_and_leave(address, session)
         async with connect(address) as client:
-            await init(client)
-            await speak(client, "a")
-            await until(lambda: session.speak_calls == 1, client)
-            client.transport.abort()
-        for _ in range(10):
-            async with connect(address):
-                pass
-        assert session.attached is not None and session.speak_gate is not None
-        session.attached.emit(end("a"))
-        for _ in range(10):
-            async with connect(address):
-                pass
-        session.speak_gate.set()
-        with anyio.fail_after(20):
-            await session.left.wait()
-        async with connect(address) as client:
-            assert await init(client, "playback") == {"type": "connection.established", "session_id": "sess_1"}
+            established = {"type": "connection.established", "session_id": "sess_1"}
+            assert await init(client, "playback", "state") == established
             finished = await receive(client)
             assert (finished["type"], finished["utterance_id"]) == ("agent.playback.finished", "a")
+
+
+async def test_an_end_that_a_client_has_come_back_for_is_not_told_to_the_next_channel() -> None:
+    session = FakeSession(token="token")
+    async with serving(session) as address:
+        await speak_and_leave(address, session)
+        async with connect(address) as client:
+            assert (await init(client, "playback", "resume", "state", received=0))["resumed"]
+            assert [(await receive(client))["type"] for _ in range(3)] == [
+                "agent.speak.confirmed",
+                "agent.state",
+                "agent.playback.finished",
+            ]
+        async with connect(address) as client:
+            await init(client, "playback")
+            await speak(client, "b")
+            assert (await receive(client))["type"] == "agent.speak.confirmed"
 
 
 async def test_an_interrupt_that_a_client_sent_before_it_left_takes_effect() -> None:
@@ -234,7 +259,7 @@ def test_the_log_keeps_what_is_not_acknowledged_within_bounds() -> None:
     for number in range(1, 6):
         log.add(f"message {number}", None, is_sent=True)
     log.acknowledge(2)
-    assert [text for text, _ in log.messages()] == ["message 3", "message 4", "message 5"]
+    assert [text for _, text, _ in log.messages()] == ["message 3", "message 4", "message 5"]
     assert log.can_go_on_after(2) and log.can_go_on_after(5) and not log.can_go_on_after(6)
     log.add("x" * MAX_SENT_BYTES, None, is_sent=True)
     assert len(log.messages()) == 1 and log.can_go_on_after(5) and not log.can_go_on_after(4)

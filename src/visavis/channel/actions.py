@@ -31,8 +31,9 @@ class Send:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendAgain:
-    """Send a message that a client which has come back did not receive. `event`: as in `Send`."""
+    """Send a message of a conversation that can be resumed, perhaps not for the first time. `event`: as in `Send`."""
 
+    number: int
     text: str
     event: SessionEvent | None = None
 

@@ -53,7 +53,7 @@ class Conversations:
             del self._by_session[conversation.session_id]
 
     def end(self, session_id: str) -> list[SessionEvent]:
-        """Forget the conversation of a session; return the events that its client has not been sent."""
+        """Forget the conversation of a session; return what became of speech that its client has not been told."""
         conversation = self._by_session.pop(session_id, None)
         return [] if conversation is None else conversation.protocol.sent.unsent_events()
 

@@ -172,7 +172,8 @@ class ChannelProtocol:
         self.sent.acknowledge(received)
         self.taken = self.mark().taken
         established = ConnectionEstablishedResumable(session_id=self._session_id, resumed=True, received=self.taken)
-        return [Send(message=established), *(SendAgain(text=text, event=event) for text, event in self.sent.messages())]
+        again = (SendAgain(number=number, text=text, event=event) for number, text, event in self.sent.messages())
+        return [Send(message=established), *again]
 
     def wants(self, event: SessionEvent) -> bool:
         """Whether the client is told of events of this kind."""
@@ -189,7 +190,7 @@ class ChannelProtocol:
             if isinstance(action, Send) and not isinstance(action.message, ConnectionEstablishedResumable):
                 text = f'{action.message.model_dump_json()[:-1]},"seq":{self.sent.last_number + 1},"ack":{mark.taken}}}'
                 self.sent.add(text, action.event, is_sent=is_sent)
-                numbered.append(SendAgain(text=text, event=action.event))
+                numbered.append(SendAgain(number=self.sent.last_number, text=text, event=action.event))
             else:
                 numbered.append(action)
         return numbered, self.note(mark, after=before) if self.sent.last_number > before else None

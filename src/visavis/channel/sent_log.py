@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from visavis.channel.handed_conversation import HandedConversation, HandedMessage
-from visavis.channel.port import SessionEvent
-from visavis.stage.port.events import PlaybackFinished, PlaybackStarted, SampleCut
+from visavis.channel.port import SessionEvent, TextFailed
+from visavis.stage.port.events import PlaybackEvent
 
 MAX_SENT_BYTES = 4 * 1024 * 1024  # that are kept for a client; if it acknowledges nothing, older ones are forgotten
 
@@ -22,7 +22,7 @@ class _Sent:
 
     def handed_over(self) -> HandedMessage:
         """Return it for another server. Only events of playback are kept."""
-        event = self.event if isinstance(self.event, PlaybackStarted | PlaybackFinished | SampleCut) else None
+        event = self.event if isinstance(self.event, PlaybackEvent) else None
         return HandedMessage(number=self.number, text=self.text, is_sent=self.is_sent, event=event)
 
 
@@ -34,6 +34,7 @@ class SentLog:
         self._messages: deque[_Sent] = deque()
         self._size_bytes = 0
         self.forgotten = 0  # the highest number that is not kept any more
+        self._sent_through = 0  # the highest number that was sent
 
     def add(self, text: str, event: SessionEvent | None, *, is_sent: bool) -> None:
         """Add the message that has the next number."""
@@ -52,13 +53,20 @@ class SentLog:
         """Whether all messages after this one are kept."""
         return self.forgotten <= number <= self.last_number
 
-    def messages(self) -> list[tuple[str, SessionEvent | None]]:
-        """Return the kept messages, each with the event that it tells."""
-        return [(message.text, message.event) for message in self._messages]
+    def messages(self) -> list[tuple[int, str, SessionEvent | None]]:
+        """Return the kept messages, each with its number and the event that it tells."""
+        return [(message.number, message.text, message.event) for message in self._messages]
+
+    def note_sent(self, number: int) -> None:
+        """A message was sent to the client. They are sent in order, those after a break beginning with the oldest."""
+        self._sent_through = max(self._sent_through, number)
 
     def unsent_events(self) -> list[SessionEvent]:
-        """Return the events of messages that came after the client had left."""
-        return [message.event for message in self._messages if message.event is not None and not message.is_sent]
+        """Return what became of speech by the messages that came after the client had left, if it did not come back for
+        them. Other events are out of date by then.
+        """
+        unsent = (one for one in self._messages if not one.is_sent and one.number > self._sent_through)
+        return [one.event for one in unsent if isinstance(one.event, PlaybackEvent | TextFailed)]
 
     def messages_after(self, number: int) -> tuple[HandedMessage, ...]:
         """Return the kept messages with higher numbers for another server."""

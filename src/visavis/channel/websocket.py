@@ -491,6 +491,8 @@ class _Connection:
         if timeout.cancelled_caught:
             raise _ClientDisconnected
         event = action.event if isinstance(action, Send | SendAgain) else None
+        if not self.client_left and isinstance(action, SendAgain):
+            self.protocol.sent.note_sent(action.number)
         if not self.client_left and event is not None and self.session is not None:
             self.session.delivered(event)
         return not self.client_left
