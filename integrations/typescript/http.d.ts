@@ -3583,7 +3583,7 @@ export interface components {
       lost_share: number | null;
       /**
        * Bit Rate Share
-       * @description How much of the full bit rate is sent, 0.25 to 1: as viewers can take
+       * @description How much of the full bit rate is sent, 0.15 to 1: as viewers can take
        */
       bit_rate_share: number;
       /**

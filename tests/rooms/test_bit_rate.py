@@ -69,6 +69,22 @@ def test_a_long_round_trip_is_no_queue_and_neither_is_jitter() -> None:
     assert viewer.share == 1.0
 
 
+def test_a_way_that_becomes_longer_in_the_middle_is_no_queue_for_ever() -> None:
+    """By another network or a relay: a lower bit rate changes nothing, and nothing is lost."""
+    for longer_ms in (240.0, 300.0, 600.0, 1000.0):
+        viewer = ViewerBitRate(starts_low=True)
+        for round_trip_ms in [30.0] * 60 + [30.0 + longer_ms] * 300:
+            viewer.report(round_trip_ms=round_trip_ms, lost_share=0.0, checked_ms=30.0)
+        assert viewer.share == 1.0 and not viewer.struggles, longer_ms
+
+
+def test_a_fall_by_several_levels_counts_as_one_raise_that_did_not_hold() -> None:
+    viewer = ViewerBitRate()
+    shares(viewer, (len(SHARES) - 1) * LOWER_AFTER, lost_share=0.2)
+    seen = shares(viewer, 2 * RAISE_AFTER * (len(SHARES) - 1))
+    assert (seen[0], seen[-1]) == (SHARES[-1], 1.0)
+
+
 def test_the_rate_comes_back_slowly_and_more_slowly_each_time_it_does_not_hold() -> None:
     viewer = ViewerBitRate()
     waits = []

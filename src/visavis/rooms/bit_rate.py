@@ -8,6 +8,9 @@ The first viewer of an empty room begins with half of the full rate, and gets th
 first pictures are small, and a narrow network is not full before its first report. The first round trips are compared
 with the one before any media: a network for which half is too much already shows by them that its queue grows, seconds
 before it loses anything. A viewer that joins others takes what they get.
+
+A way may also become longer in the middle: by another network, a relay, or others who fill it. A queue of ours would be
+gone at a lower bit rate, so what stays is taken for the way's own length after a while.
 """
 
 from __future__ import annotations
@@ -26,10 +29,11 @@ START_LEVEL = 2  # in SHARES
 START_REPORTS = 3  # that are not bad, in a row; then the full rate
 START_QUEUE_MS = 100.0  # so much longer than before any media the round trip of such a report is at most
 HOLDS_AFTER = 10  # reports since the rate was raised; if it is lowered earlier, it falls back to what was held before
-RAISE_AFTER = 20  # clean reports; twice as many after each raise that did not hold, up to ...
+RAISE_AFTER = 20  # clean reports; twice as many each time the rate falls again, by one level or several, up to ...
 MAX_RAISE_AFTER = 160
 STRUGGLES_AFTER = 10  # such reports at the lowest bit rate
 _NEW = 0.3  # the weight of a new round trip in the mean
+_AGE = 0.02  # so much nearer the shortest round trip comes to the mean with each report
 
 
 class ViewerBitRate:
@@ -39,6 +43,7 @@ class ViewerBitRate:
         self.struggles = False
         self._level = START_LEVEL if starts_low else 0  # in SHARES
         self._starts = starts_low  # until the rate is changed for the first time
+        self._falls = False  # from the first level that it is lowered by until it is raised
         self._reports = 0  # that told a round trip
         self._held_before: int | None = None  # the level from which the rate was raised, until it holds
         self._since_raise = 0  # reports
@@ -46,7 +51,7 @@ class ViewerBitRate:
         self._lost_share = 1.0  # the least of the bad reports since then
         self._raise_after = RAISE_AFTER
         self._round_trip_ms: float | None = None  # the mean of the last ones ...
-        self._shortest_ms = float("inf")  # ... and the shortest mean
+        self._shortest_ms = float("inf")  # ... and the shortest mean, slowly forgotten
         self._last_ms = 0.0  # the last round trip
 
     @property
@@ -80,14 +85,15 @@ class ViewerBitRate:
     def _raise(self, *, to: int) -> None:
         if to < self._level:
             self._held_before, self._since_raise = self._level, 0
-        self._level, self._clean, self._starts = to, 0, False
+        self._level, self._clean, self._starts, self._falls = to, 0, False, False
         self._bad, self._lost_share = 0, 1.0
 
     def _lower(self, checked_ms: float | None) -> None:
         """Take what was held before the rate was raised, or the next level, or a further one if only that fits."""
         self._level = self._level_that_fits(checked_ms) if self._held_before is None else self._held_before
         self._bad, self._lost_share, self._held_before, self._starts = 0, 1.0, None, False
-        self._raise_after = min(MAX_RAISE_AFTER, 2 * self._raise_after)
+        if not self._falls:
+            self._falls, self._raise_after = True, min(MAX_RAISE_AFTER, 2 * self._raise_after)
 
     def _level_that_fits(self, checked_ms: float | None) -> int:
         """Return the first lower level that fits into what has arrived: a network takes as much as comes through it."""
@@ -101,8 +107,13 @@ class ViewerBitRate:
         """Whether a long queue is told of by one of the first reports, or before a raised rate holds: what was sent
         then has filled it.
         """
-        early = 0 < self._reports <= EARLY_REPORTS or self._held_before is not None
-        return early and checked_ms is not None and self._last_ms > checked_ms + LONG_QUEUE_MS
+        if checked_ms is None or not self._reports:
+            return False
+        if self._reports > EARLY_REPORTS:
+            if self._held_before is None:
+                return False
+            checked_ms = max(checked_ms, self._shortest_ms)
+        return self._last_ms > checked_ms + LONG_QUEUE_MS
 
     def _fills(self, checked_ms: float | None) -> bool:
         """Whether a queue begins to fill that was empty before any media."""
@@ -113,7 +124,8 @@ class ViewerBitRate:
             self._last_ms = round_trip_ms
             before_ms = round_trip_ms if self._round_trip_ms is None else self._round_trip_ms
             self._round_trip_ms = before_ms + _NEW * (round_trip_ms - before_ms)
-            self._shortest_ms = min(self._shortest_ms, self._round_trip_ms)
+            aged_ms = min(self._shortest_ms, before_ms)
+            self._shortest_ms = min(aged_ms + _AGE * (self._round_trip_ms - aged_ms), self._round_trip_ms)
         shortest_ms = self._shortest_ms
         if self._starts and checked_ms is not None:
             shortest_ms = min(shortest_ms, checked_ms)

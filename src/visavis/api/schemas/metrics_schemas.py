@@ -56,7 +56,7 @@ class ViewerMetrics(Answer):
     watching: int
     round_trip_ms: float | None = Field(description="The longest that a viewer reports; null before any report")
     lost_share: float | None = Field(description="The largest share of packets that a viewer reports as lost, 0 to 1")
-    bit_rate_share: float = Field(description="How much of the full bit rate is sent, 0.25 to 1: as viewers can take")
+    bit_rate_share: float = Field(description="How much of the full bit rate is sent, 0.15 to 1: as viewers can take")
     struggling: int = Field(description="Viewers whose network is too bad for any bit rate")
     packets_sent: int
     bytes_sent: int
