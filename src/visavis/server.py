@@ -47,8 +47,10 @@ from visavis.errors import (
     VisavisError,
 )
 from visavis.fleet.port import Fleet
+from visavis.fleet.roster import FOLDER as STAGES_FOLDER
 from visavis.fleet.roster import check_stages_can_be_taken_over
 from visavis.logs import configure_logs
+from visavis.machine import file_modes
 from visavis.machine.cores import cores, processes_for
 from visavis.machine.network import taken_ports
 from visavis.machine.process_memory import refuse_huge_pages, share_one_arena
@@ -81,6 +83,7 @@ def serve(*, host: str, port: int, take_over: bool = False) -> None:
     refuse_huge_pages()
     share_one_arena()
     settings = read_settings()
+    file_modes.apply(settings.data_mode)
     signal.signal(signals.HAND_OVER, signal.SIG_IGN)  # until there is something to hand over
     _check_installation()
     if take_over:
@@ -89,7 +92,8 @@ def serve(*, host: str, port: int, take_over: bool = False) -> None:
         load_secret(settings)
         configure_logs(level=settings.log_level, as_json=settings.log_json)
         raise_descriptor_limit()
-        os.umask(0o077)  # only this user may read the data folder
+        os.umask(file_modes.umask())
+        file_modes.share(settings.data_dir, but=frozenset({STAGES_FOLDER}))
         for number in signals.ENDING_SERVICE:  # until uvicorn handles them, which ends in order
             signal.signal(number, signals.end_service_at_once)
         listener = _listen(host, port)

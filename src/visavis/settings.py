@@ -28,6 +28,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from visavis.errors import DataFolderUnusable, SettingInvalid
+from visavis.machine import file_modes
 from visavis.machine.folder_access import advice, reason
 from visavis.machine.network import (
     CONTAINER_INTERFACES,
@@ -171,6 +172,11 @@ class Settings(NetworkSettings, VoiceSettings):
     """Times are in seconds. The defaults are those of docs/reference/rest.md."""
 
     data_dir: Path = Path("data")
+    data_mode: file_modes.DataMode = Field(
+        default="private",
+        description="Who may use the data folder: `private`, the user that runs the server alone; `group`, all of its "
+        "group.",
+    )
     public_url: str | None = Field(
         default=None,
         description="The address where clients reach this server; its path is the one below which a proxy serves "
@@ -444,7 +450,8 @@ def _read(kind: type[_Settings]) -> _Settings:
 
 
 def load_secret(settings: Settings) -> bytes:
-    """Return the server's secret, at least 32 bytes. If there is none yet, make one and save it (mode 0600).
+    """Return the server's secret, at least 32 bytes. If there is none yet, make one and save it, as readable
+    as all of the data folder.
 
     Raises `SettingInvalid` for a secret that is too short, and `DataFolderUnusable` for a data folder that cannot be
     written.
@@ -456,10 +463,11 @@ def load_secret(settings: Settings) -> bytes:
         return value
     path = settings.data_dir / "secret"
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=file_modes.folder_mode())
         if not path.exists():
             partial = path.with_suffix(f".{os.getpid()}")
-            with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, file_modes.file_mode())
+            with os.fdopen(descriptor, "wb") as file:
                 file.write(secrets.token_hex(32).encode())
             with suppress(FileExistsError):
                 os.link(partial, path)  # if two servers start at once for the first time, both use the same secret

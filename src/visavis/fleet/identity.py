@@ -13,6 +13,8 @@ from pathlib import Path
 
 import structlog
 
+from visavis.machine.file_modes import file_mode, folder_mode
+
 FILE = "server.json"  # in the data folder
 
 log = structlog.get_logger("visavis.fleet")
@@ -32,7 +34,7 @@ def next_identity(data_dir: Path) -> ServerIdentity:
     A copy of the folder is another server. If the file cannot be written, it is logged: a later start may then have the
     same epoch.
     """
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    data_dir.mkdir(mode=folder_mode(), parents=True, exist_ok=True)
     path, folder_id = data_dir / FILE, folder_identity(data_dir)
     identity = ServerIdentity()
     with suppress(OSError, ValueError, KeyError, TypeError):
@@ -41,7 +43,7 @@ def next_identity(data_dir: Path) -> ServerIdentity:
             identity = ServerIdentity(server_id=str(found["server_id"]), epoch=int(found["epoch"]) + 1)
     plain = {"server_id": identity.server_id, "epoch": identity.epoch, "folder": folder_id}
     try:
-        write_private(path, json.dumps(plain))
+        write_private(path, json.dumps(plain), mode=file_mode())
     except OSError as error:
         log.warning("server_identity_not_written", problem=error.strerror or str(error))
     return identity
@@ -53,11 +55,11 @@ def folder_identity(folder: Path) -> str:
     return f"{found.st_dev}:{found.st_ino}"
 
 
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only this user can read, in one step. Raises OSError."""
+def write_private(path: Path, text: str, *, mode: int = 0o600) -> None:
+    """Write a file in one step, by default one that only this user can read. Raises OSError."""
     partial = path.with_name(f"{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
             file.write(text)
         partial.replace(path)
     except OSError:

@@ -1,8 +1,9 @@
 """The stages that a server has started on this machine, as files in its data folder: after the server has died, the
 next one finds them there.
 
-Each stage has a socket and an entry. The folder, the sockets and the entries are this user's alone. An entry has the
-token that opens the stage, so that nobody else can connect.
+Each stage has a socket and an entry. Both are this user's alone, and so is the folder, unless the data folder is shared
+with a group: then another user can clean it up, and start stages of their own. An entry has the token that opens the
+stage, so that nobody else can connect.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from visavis import __version__
 from visavis.errors import HandoverImpossible
 from visavis.fleet.identity import folder_identity, write_private
+from visavis.machine.file_modes import folder_mode
 from visavis.stage.port.address import Address
 from visavis.stage.port.messages import PORT_VERSION
 
@@ -57,11 +59,19 @@ class Roster:
     def address_of(self, name: str) -> Address:
         """Return an address for a stage that is started now. Raises OSError."""
         if self._sockets is None or not self._sockets.is_dir():
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._folder.chmod(0o700)
+            self._folder.mkdir(mode=folder_mode(), parents=True, exist_ok=True)
+            self._close_to_others()
             self._is_temporary = not _takes_sockets(self._folder)
             self._sockets = Path(tempfile.mkdtemp(prefix="visavis-")) if self._is_temporary else self._folder
         return Address(path=self._sockets / f"{name}.sock")
+
+    def _close_to_others(self) -> None:
+        """Raises OSError, unless the folder is that of another user who shares it with our group."""
+        try:
+            self._folder.chmod(folder_mode())
+        except PermissionError:
+            if self._folder.stat().st_mode & 0o777 != folder_mode():
+                raise
 
     def add(self, name: str, *, pid: int, address: Address, token: str, marks: int | None = None) -> None:
         """Write an entry. Until then the stage cannot be found again after this server has died. Raises OSError."""

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 from visavis.errors import DatabaseUnusable
+from visavis.machine import file_modes
 from visavis.settings import read_settings
 from visavis.store.backup import back_up
 from visavis.store.copy import copy_database
@@ -18,6 +19,7 @@ def copy_into_configured(source: Path | None) -> None:
     `DatabaseUnusable`, `DataFolderInUse`.
     """
     settings = read_settings()
+    file_modes.apply(settings.data_mode)
     found = source or settings.data_dir.absolute() / "visavis.db"
     if settings.database_url is None or sqlite_path(settings.resolved_database_url) == found:
         raise DatabaseUnusable(

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
+from visavis.machine.file_modes import file_mode
+
 FILE = "last-seen"  # in the data folder
 SLOT_BYTES = 256 * 1024  # for 3000 sessions; two slots, because a server may die while it writes one
 _HEADER = struct.Struct(">IIQ")  # checksum, length of the text, generation
@@ -68,7 +70,7 @@ class LastSeen:
             self._descriptor = None
 
     def _open(self) -> int:
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, file_mode())
         try:
             if os.fstat(descriptor).st_size < 2 * SLOT_BYTES:
                 os.pwrite(descriptor, bytes(2 * SLOT_BYTES), 0)  # no hole: its blocks are taken now

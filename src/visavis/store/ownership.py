@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from visavis.errors import DataFolderInUse, DataFolderUnusable
+from visavis.machine.file_modes import file_mode, folder_mode
 from visavis.machine.folder_access import advice, reason
 
 LOCK_NAME = "server.lock"  # in the data folder; the file stays after the server has ended
@@ -70,8 +71,8 @@ def owned(data_dir: Path, *, database: Path | None, take_over_within_s: float | 
 def _locked(path: Path, *, what: str, within_s: float = 0.0) -> Iterator[None]:
     deadline_s = time.monotonic() + within_s
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=folder_mode())
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, file_mode())
     except OSError as error:
         raise _unusable(what, path, error) from error
     try:

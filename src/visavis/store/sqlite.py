@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from visavis.machine.file_modes import file_mode, folder_mode
 from visavis.store import sqlite_cursor
 from visavis.store.json_column import dump_json
 
@@ -80,14 +81,14 @@ async def empty_log(connection: AsyncConnection) -> bool:
 
 
 def _make_private(path: Path) -> None:
-    """Create the file so that only this user can read it. Remove other users' permissions from an existing file, which
-    an earlier version has made.
+    """Create the file so that only this user can read it, or its group (`file_modes`). Remove the permissions of all
+    others from an existing file, which an earlier version has made.
 
     SQLite gives its other files the same mode. If something fails here, SQLite reports it when it opens the file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=folder_mode())
     with suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, 0o600)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CREAT, file_mode())
         try:
             mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
             if mode & stat.S_IRWXO:

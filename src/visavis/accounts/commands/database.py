@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from visavis.accounts.service import Accounts
+from visavis.machine import file_modes
 from visavis.settings import read_settings
 from visavis.store.audit import Actor, acting
 from visavis.store.database import Database
@@ -18,8 +19,11 @@ Result = TypeVar("Result")
 def with_accounts(work: Callable[[Accounts], Awaitable[Result]], *, create: bool = False) -> Result:
     """Do work with the accounts of the database. `create`: make the database if there is none."""
 
+    settings = read_settings()
+    file_modes.apply(settings.data_mode)
+
     async def run() -> Result:
-        database = await Database.open(read_settings().resolved_database_url, create=create)
+        database = await Database.open(settings.resolved_database_url, create=create)
         acting.set(Actor(kind="command", id=_user()))
         try:
             return await work(Accounts(database))
