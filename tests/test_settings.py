@@ -119,3 +119,14 @@ def test_a_livekit_server_needs_its_address_its_key_and_its_secret(
     monkeypatch.delenv(f"VISAVIS_LIVEKIT_{lacking}")
     with pytest.raises(SettingInvalid, match="VISAVIS_LIVEKIT_URL, VISAVIS_LIVEKIT_API_KEY"):
         read_settings()
+
+
+def test_a_certificate_needs_its_key_and_both_are_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VISAVIS_TLS_CERT", "cert.pem")
+    with pytest.raises(SettingInvalid, match=r"^VISAVIS_TLS_CERT and VISAVIS_TLS_KEY .* need each other$"):
+        read_settings()
+    monkeypatch.setenv("VISAVIS_TLS_KEY", "-----BEGIN PRIVATE KEY-----")
+    with pytest.raises(SettingInvalid, match=r"^VISAVIS_TLS_KEY: .*the path of a file"):
+        read_settings()
+    monkeypatch.setenv("VISAVIS_TLS_KEY", "other.pem")
+    assert read_settings(tls_key=Path("key.pem"), tls_cert=None).tls_key == Path("key.pem")

@@ -133,11 +133,30 @@ def serve(
             "--take-over", help="Take over from a server that runs on the same data folder, with all its sessions."
         ),
     ] = False,
+    tls_cert: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="The certificate, PEM, to speak HTTPS with. A renewed one is taken."),
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(dir_okay=False, help="The certificate's private key, PEM.")] = None,
 ) -> None:
     """Run the server."""
     from visavis.server import serve as run
 
-    run(host=host, port=port, take_over=take_over)
+    run(host=host, port=port, take_over=take_over, tls_cert=tls_cert, tls_key=tls_key)
+
+
+@app.command()
+def certificate(
+    host: Annotated[
+        list[str] | None,
+        typer.Option(help="A name or an address at which this machine is reached. May be given several times."),
+    ] = None,
+    out: Annotated[Path, typer.Option(file_okay=False, help="The folder of the files.")] = Path("tls"),
+) -> None:
+    """Make a certificate for HTTPS, signed by an authority of your own, which is made first. Again, it renews it."""
+    from visavis.tls.command import run
+
+    run(host or [], out)
 
 
 @app.command()

@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from types import FrameType, TracebackType
 
 import structlog
@@ -25,14 +26,14 @@ from visavis import signals
 from visavis.api.app import create_app
 from visavis.api.lifespan import AppLifespan
 from visavis.api.services import Services
-from visavis.api.this_machine import is_loopback
 from visavis.avatars.preparation import Prepare, prepare_with_engine
 from visavis.channel.websocket import WS_MAX_SIZE_BYTES
 from visavis.connections.addresses import AddressWatch, default_gateways
 from visavis.connections.guard import ConnectionGuard, GuardedConfig
 from visavis.connections.http_protocol import GuardedHttp
-from visavis.connections.network import with_mapped
+from visavis.connections.network import is_loopback, with_mapped
 from visavis.connections.table import Limits
+from visavis.connections.tls_door import TlsDoor
 from visavis.connections.turns import Turns
 from visavis.connections.websocket_protocol import GuardedWebSocket
 from visavis.engine.errors import NetworkFileBroken
@@ -61,6 +62,8 @@ from visavis.settings import Settings, load_secret, read_settings
 from visavis.store.database import sqlite_path
 from visavis.store.file_system import check_place
 from visavis.store.ownership import Succession, owned
+from visavis.tls.pair import name_to_show
+from visavis.tls.renewal import RenewedPair
 
 log = structlog.get_logger()
 
@@ -76,14 +79,18 @@ TICKS_PER_LOOK = 2  # ten ticks a second: how often a server looks for one that 
 MAX_HEADER_SECTION_BYTES = 64 * 1024  # of all headers of a request; an unfinished section beyond it is refused
 
 
-def serve(*, host: str, port: int, take_over: bool = False) -> None:
+def serve(
+    *, host: str, port: int, take_over: bool = False, tls_cert: Path | None = None, tls_key: Path | None = None
+) -> None:
     """Run until SIGTERM or SIGINT, or until another server takes over. Prints the address; the first start in a
-    terminal also creates and prints a key. `take_over`: from a server that runs on the data folder.
+    terminal also creates and prints a key. `take_over`: from a server that runs on the data folder. `tls_cert` and
+    `tls_key`: instead of the settings of that name.
     """
     refuse_huge_pages()
     share_one_arena()
-    settings = read_settings()
+    settings = read_settings(tls_cert=tls_cert, tls_key=tls_key)
     file_modes.apply(settings.data_mode)
+    certificate = certificate_of(settings)
     signal.signal(signals.HAND_OVER, signal.SIG_IGN)  # until there is something to hand over
     _check_installation()
     if take_over:
@@ -100,13 +107,20 @@ def serve(*, host: str, port: int, take_over: bool = False) -> None:
         name_taken_ports(settings)
         if take_over:  # clients wait until this server has started, instead of being refused
             listener.listen(WAITING_CONNECTIONS)
-        server = Server(settings, listener)
+        server = Server(settings, listener, certificate=certificate)
         gc.collect()
         gc.freeze()  # modules and routes stay: a collection that visits them holds the event loop for 150 ms
         with listener:
             server.run(sockets=[listener])
     if server.broken:
         raise ServerBroken(f"The server cannot go on without its task {server.broken!r}; its log says why it failed")
+
+
+def certificate_of(settings: Settings) -> RenewedPair | None:
+    """Return what the server speaks HTTPS with; None: it speaks HTTP. Raises `SettingInvalid`."""
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    return RenewedPair(settings.tls_cert, settings.tls_key)
 
 
 def _check_installation() -> None:
@@ -183,11 +197,14 @@ def name_taken_ports(settings: Settings) -> None:
         log.warning("media_ports_taken", ports=taken, free=free, wanted=wanted)
 
 
-def url_of(listener: socket.socket) -> str:
-    """Return the URL to open in a browser on this machine."""
+def url_of(listener: socket.socket, certificate: RenewedPair | None = None) -> str:
+    """Return the URL to open in a browser: on this machine; with a `certificate`, by a name of it."""
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    if certificate is not None:
+        host = name_to_show(certificate.pair.names, host)
+    scheme = "http" if certificate is None else "https"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 class Server(uvicorn.Server):
@@ -201,10 +218,14 @@ class Server(uvicorn.Server):
         listener: socket.socket,
         fleet: Fleet | None = None,
         prepare: Prepare = prepare_with_engine,
+        *,
+        certificate: RenewedPair | None = None,
     ) -> None:
+        """`certificate`: with which the server speaks HTTPS; None: it speaks HTTP."""
         listens_to_loopback = is_loopback(listener.getsockname()[0])
         self.app = create_app(settings, fleet, prepare, listens_to_loopback=listens_to_loopback)
-        self._url = url_of(listener)
+        self._url = url_of(listener, certificate)
+        self._certificate = certificate
         watch = None if settings.trusted_proxies else AddressWatch(default_gateways())
         self._guard = ConnectionGuard(connection_limits(settings), watch)
         self._drain_s = settings.drain_s
@@ -213,9 +234,10 @@ class Server(uvicorn.Server):
         self._hands_over = False  # set once, when another server shall go on with the sessions
         self._sweeping: asyncio.Task[None] | None = None  # from startup to shutdown
         self._reaping: asyncio.Task[None] | None = None  # likewise, as process 1
+        self._renewing: asyncio.Task[None] | None = None  # likewise, with a certificate
         config = GuardedConfig(
             self.app,
-            http=GuardedHttp,
+            http=GuardedHttp if certificate is None else TlsDoor,
             backlog=ACCEPTED_AT_ONCE,
             log_level="warning",
             access_log=False,
@@ -232,6 +254,8 @@ class Server(uvicorn.Server):
         )
         config.guard = self._guard
         config.turns = Turns()
+        if certificate is not None:
+            config.tls = lambda: certificate.pair.context
         config.load()
         config.lifespan_class = AppLifespan
         super().__init__(config)
@@ -242,6 +266,10 @@ class Server(uvicorn.Server):
         services = self.app.state.services
         assert isinstance(services, Services)
         return services
+
+    @property
+    def connections(self) -> ConnectionGuard:
+        return self._guard
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Raises `AddressUnavailable` if another server has begun to listen at the address since we took it."""
@@ -255,6 +283,8 @@ class Server(uvicorn.Server):
         for listener in sockets or []:
             listener.listen(WAITING_CONNECTIONS)  # asyncio has set the kernel's queue to ACCEPTED_AT_ONCE
         self._sweeping = asyncio.create_task(self._guard.run())
+        if self._certificate is not None:
+            self._renewing = asyncio.create_task(self._certificate.run())
         if os.getpid() == 1:
             self._reaping = asyncio.create_task(Orphans().run())
         if not self.should_exit:
@@ -281,13 +311,16 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Uvicorn's hook, ten times a second: return whether to stop."""
-        for name, task in (("connections", self._sweeping), ("orphans", self._reaping)):
+        for name, task in self._tasks().items():
             if task is not None and task.done():
                 log.error("task_failed", task=name, exc_info=None if task.cancelled() else task.exception())
                 self.services.vitals.note(name)
         if counter % TICKS_PER_LOOK == 0 and not self.should_exit and self._succession.is_awaited():
             self.hand_over()
         return await super().on_tick(counter) or self.broken is not None
+
+    def _tasks(self) -> dict[str, asyncio.Task[None] | None]:
+        return {"connections": self._sweeping, "orphans": self._reaping, "certificate": self._renewing}
 
     def hand_over(self) -> None:
         """Stop, and leave all sessions to the next server. May be called by a signal."""
@@ -316,7 +349,7 @@ class Server(uvicorn.Server):
             self.services.fleet.leave()
             await drain(self.services.live, within_s=self._drain_s, is_forced=lambda: self._forced)
         await super().shutdown(sockets)
-        for task in (self._sweeping, self._reaping):
+        for task in self._tasks().values():
             if task is not None:
                 task.cancel()
 
@@ -365,11 +398,12 @@ class RunningServer:
         self._settings = settings
         self._storage = ExitStack()  # holds the data folder from entering to leaving
         self._listener = _listen("127.0.0.1", port)
-        self._server = _SilentServer(settings, self._listener, fleet, prepare)
+        certificate = certificate_of(settings)
+        self._server = _SilentServer(settings, self._listener, fleet, prepare, certificate)
         self._started = self._server.has_started
         self._problem: VisavisError | None = None  # why it did not start
         self._thread = threading.Thread(target=self._run, name="visavis-server")
-        self.base_url = url_of(self._listener)
+        self.base_url = url_of(self._listener, certificate)
 
     def _run(self) -> None:
         try:
@@ -406,6 +440,10 @@ class RunningServer:
         return self._server.services
 
     @property
+    def connections(self) -> ConnectionGuard:
+        return self._server.connections
+
+    @property
     def api_key(self) -> str:
         """The first key, which this start has created. Raises `KeyNotFound` if an earlier start has created one."""
         key = self._server.first_key
@@ -419,8 +457,15 @@ class RunningServer:
 class _SilentServer(Server):
     """A server that sets `has_started` instead of printing its address."""
 
-    def __init__(self, settings: Settings, listener: socket.socket, fleet: Fleet | None, prepare: Prepare) -> None:
-        super().__init__(settings, listener, fleet, prepare)
+    def __init__(
+        self,
+        settings: Settings,
+        listener: socket.socket,
+        fleet: Fleet | None,
+        prepare: Prepare,
+        certificate: RenewedPair | None,
+    ) -> None:
+        super().__init__(settings, listener, fleet, prepare, certificate=certificate)
         self._drain_s = 0.0  # whoever leaves the context waits for nobody
         self.has_started = threading.Event()
         self.first_key: str | None = None  # set before `has_started`, if this is the folder's first start

@@ -12,7 +12,7 @@ import secrets
 from contextlib import suppress
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -182,6 +182,11 @@ class Settings(NetworkSettings, VoiceSettings):
         description="The address where clients reach this server; its path is the one below which a proxy serves "
         "it. Default: the address of each request.",
     )
+    tls_cert: Path | None = Field(
+        default=None,
+        description="The certificate, PEM, with which the server speaks HTTPS itself. Default: plain HTTP.",
+    )
+    tls_key: Path | None = Field(default=None, description="The certificate's private key, PEM.")
     database_url: SecretStr | None = Field(
         default=None,
         description="The database: postgresql://USER:PASSWORD@HOST/DATABASE. Default: SQLite in the data folder.",
@@ -388,6 +393,19 @@ class Settings(NetworkSettings, VoiceSettings):
             raise ValueError("VISAVIS_STAGE_ADDRESSES needs VISAVIS_STAGE_TOKEN and VISAVIS_STAGE_SOURCE_URL")
         return self
 
+    @field_validator("tls_cert", "tls_key")
+    @classmethod
+    def _is_path(cls, value: Path | None) -> Path | None:
+        if value is not None and "-----BEGIN" in str(value):
+            raise ValueError("must be the path of a file, not what is in it")
+        return value
+
+    @model_validator(mode="after")
+    def _check_tls(self) -> Settings:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("VISAVIS_TLS_CERT and VISAVIS_TLS_KEY (--tls-cert and --tls-key) need each other")
+        return self
+
     @model_validator(mode="after")
     def _check_livekit(self) -> Settings:
         given = (self.livekit_url, self.livekit_api_key, self.livekit_api_secret)
@@ -419,9 +437,11 @@ class Settings(NetworkSettings, VoiceSettings):
         return self.data_dir.absolute() / "avatars"
 
 
-def read_settings() -> Settings:
-    """Read the settings from this process's environment. Raises `SettingInvalid` with the name of an invalid one."""
-    return _read(Settings)
+def read_settings(**given: object) -> Settings:
+    """Read the settings from this process's environment. `given`: what an option of the command has set instead; None
+    sets nothing. Raises `SettingInvalid` with the name of an invalid one.
+    """
+    return _read(Settings, **given)
 
 
 def read_voice_settings() -> VoiceSettings:
@@ -437,11 +457,13 @@ def read_network_settings() -> NetworkSettings:
 _Settings = TypeVar("_Settings", bound=BaseSettings)
 
 
-def _read(kind: type[_Settings]) -> _Settings:
+def _read(kind: type[_Settings], **given: Any) -> _Settings:
     try:
-        return kind()
+        return kind(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:  # of settings that need each other, which the message names
+            raise SettingInvalid(first["msg"].removeprefix("Value error, ")) from error
         name = "VISAVIS_" + ".".join(str(part) for part in first["loc"]).upper()
         raise SettingInvalid(f"{name}: {first['msg']}") from error
     except SettingsError as error:  # its message names the field

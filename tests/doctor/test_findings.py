@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 from typer.testing import CliRunner
 
+from tests.certificates import write_certificate
 from visavis.cli import app
 from visavis.doctor import machine, services
 from visavis.doctor.finding import Finding, Verdict, line_of
@@ -18,6 +21,7 @@ from visavis.machine.control_groups import GroupTime
 from visavis.server import RunningServer
 from visavis.settings import Settings
 from visavis.store.database import Database
+from visavis.tls.pair import read_pair
 
 pytestmark = pytest.mark.anyio
 
@@ -50,6 +54,25 @@ def test_the_data_folder_needs_room(tmp_path: Path) -> None:
     full = machine.check_data_folder(Settings(data_dir=folder, min_free_disk_mb=10**9))
     assert full.verdict is Verdict.PROBLEM and "MiB are free, below" in full.text
     assert not folder.exists()
+
+
+def test_a_certificate_is_looked_at(tmp_path: Path) -> None:
+    assert machine.check_certificate(Settings()) == []
+    cert, key = write_certificate(tmp_path, "box.lan")
+    (found,) = machine.check_certificate(Settings(tls_cert=cert, tls_key=key))
+    assert found.verdict is Verdict.ADVICE and found.text.startswith("for box.lan, valid until 20")
+    pair = read_pair(cert, key)
+    for names, days, verdict, words in (
+        (pair.names, -15, Verdict.GOOD, ""),
+        (pair.names, 2, Verdict.PROBLEM, "Renew it"),
+        (pair.names, -400, Verdict.PROBLEM, "Set the clock"),
+        ((), -15, Verdict.PROBLEM, "subjectAltName"),
+    ):
+        one = replace(pair, names=names, not_before=pair.not_after - timedelta(days=390))
+        found = machine.certificate_finding(one, now=pair.not_after + timedelta(days=days))
+        assert found.verdict is verdict and words in found.advice
+    (broken,) = machine.check_certificate(Settings(tls_cert=cert, tls_key=cert))
+    assert broken.verdict is Verdict.PROBLEM and "private key" in broken.text
 
 
 def test_taken_udp_ports_are_named() -> None:

@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from visavis.api.this_machine import comes_from_this_machine, is_loopback
+from visavis.api.this_machine import comes_from_this_machine
+from visavis.connections.network import is_loopback
 from visavis.rooms.spec import ANYWHERE
 from visavis.settings import Settings
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, ip_address
-
 from starlette.requests import Request
+
+from visavis.connections.network import is_loopback
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 
@@ -14,13 +14,3 @@ def comes_from_this_machine(request: Request) -> bool:
     if any(name in request.headers for name in _FORWARDED):
         return False
     return request.client is not None and is_loopback(request.client.host)
-
-
-def is_loopback(text: str) -> bool:
-    """Whether a text is an address of loopback."""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return (mapped or address).is_loopback

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
+from collections.abc import Callable
 from itertools import count
 from typing import Protocol
 
@@ -53,6 +55,11 @@ class ConnectionGuard:
         self._open[key] = connection
         self._drop(self._table.open(key, network_of(address), now_s=time.monotonic()), Phase.HEADER)
         return key
+
+    def pass_on(self, key: Key, connection: Guarded) -> None:
+        """The connection is in the hands of another protocol from now on."""
+        if key in self._open:
+            self._open[key] = connection
 
     def came(self, address: str, own_address: str) -> None:
         """A connection came from `address` to `own_address`."""
@@ -108,3 +115,4 @@ class GuardedConfig(uvicorn.Config):
 
     guard: ConnectionGuard
     turns: Turns
+    tls: Callable[[], ssl.SSLContext] | None = None  # gives what the next handshake is made with; None: plain HTTP

@@ -5,7 +5,7 @@ a WebSocket is made of it.
 from __future__ import annotations
 
 import asyncio
-import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
@@ -17,10 +17,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from visavis.connections.guard import GuardedConfig
 from visavis.connections.ordinary_cycle import OrdinaryCycle
 from visavis.connections.ordinary_request import OrdinaryRequest, read_ordinary
+from visavis.connections.refusal import bad_request
 from visavis.connections.scope import SCOPE_KEY
 from visavis.connections.table import Key, Phase
-from visavis.errors import InvalidRequest
-from visavis.ids import new_id
 
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 8 * 1024  # of one header, and of the target
@@ -37,6 +36,8 @@ class GuardedHttp(H11Protocol, asyncio.BufferedProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.key: Key = 0  # from connection_made on
+        # Set by a protocol that had this connection before: tells the guard, and returns the key.
+        self.pass_on: Callable[[GuardedHttp], Key] | None = None
         self._upgraded = False
         self._proven = False  # set when a request has shown a valid key or token
         self._answers_last = False  # set when the client sends nothing more and waits for an answer
@@ -51,7 +52,10 @@ class GuardedHttp(H11Protocol, asyncio.BufferedProtocol):
         transport.set_write_buffer_limits(high=UNSENT_BYTES)
         if self.client and self.server:
             self.config.guard.came(self.client[0], self.server[0])
-        self.key = self.config.guard.opened(self, self.client[0] if self.client else "unknown")
+        if self.pass_on is not None:
+            self.key = self.pass_on(self)
+        else:
+            self.key = self.config.guard.opened(self, self.client[0] if self.client else "unknown")
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self.config.turns.buffer(self)
@@ -148,7 +152,8 @@ class GuardedHttp(H11Protocol, asyncio.BufferedProtocol):
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """The client sends nothing more. If it has sent a whole request, it may still read the answer to it."""
         whole = self._is_ordinary or self.conn.their_state in (h11.DONE, h11.MUST_CLOSE, MIGHT_SWITCH_PROTOCOL)
-        self._answers_last = whole and self.cycle is not None and not self.cycle.response_complete
+        unanswered = whole and self.cycle is not None and not self.cycle.response_complete
+        self._answers_last = unanswered and self.scheme != "https"  # asyncio's TLS closes both directions
         return self._answers_last
 
     def on_response_complete(self) -> None:
@@ -176,7 +181,8 @@ class GuardedHttp(H11Protocol, asyncio.BufferedProtocol):
         return not self._upgraded and not self.transport.is_closing()
 
     def hold_reading(self) -> None:
-        self.transport.pause_reading()
+        if not self.transport.is_closing():  # asyncio's TLS takes no call after the second close
+            self.transport.pause_reading()
 
     def go_on_reading(self) -> None:
         if not self.flow.read_paused:
@@ -203,7 +209,7 @@ class GuardedHttp(H11Protocol, asyncio.BufferedProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         if may_answer and not self.transport.is_closing():
-            self.transport.write(_bad_request(msg))
+            self.transport.write(bad_request(msg))
         self.transport.close()
 
     # --- upgrades
@@ -248,13 +254,6 @@ class GuardedHttp(H11Protocol, asyncio.BufferedProtocol):
         """A request of this connection has shown a valid key or token."""
         self._proven = True
         self.config.guard.prove(self.key)
-
-
-def _bad_request(message: str) -> bytes:
-    error = {"message": message, "code": InvalidRequest.code}
-    body = json.dumps({"success": False, "error": error}, separators=(",", ":"))
-    head = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nRequest-Id: {new_id('req')}"
-    return f"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n{head}\r\n\r\n{body}".encode("ascii")
 
 
 def _with_connection(app: ASGIApp, connection: GuardedHttp) -> ASGIApp:

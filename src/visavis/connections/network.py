@@ -30,3 +30,13 @@ def with_mapped(networks: Iterable[str]) -> list[str]:
         if isinstance(network, IPv4Network):
             found.append(f"::ffff:{network.network_address}/{96 + network.prefixlen}")
     return found
+
+
+def is_loopback(text: str) -> bool:
+    """Whether a text is an address of loopback."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback

@@ -132,7 +132,8 @@ class GuardedWebSocket(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
         return not self.transport.is_closing()
 
     def hold_reading(self) -> None:
-        self.transport.pause_reading()
+        if not self.transport.is_closing():  # asyncio's TLS takes no call after the second close
+            self.transport.pause_reading()
 
     def go_on_reading(self) -> None:
         if self._lingers or (self.writable.is_set() and not self.read_paused):
@@ -144,12 +145,12 @@ class GuardedWebSocket(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
     # --- an end that takes nothing
     def pause_writing(self) -> None:
         super().pause_writing()
-        self.transport.pause_reading()  # what it sends would only be answered into the same full buffer
+        self.hold_reading()  # what it sends would only be answered into the same full buffer
         self.config.guard.unread(self.key, True)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if not self.read_paused:
+        if not self.read_paused and not self.transport.is_closing():
             self.transport.resume_reading()
         self.config.guard.unread(self.key, False)
 
@@ -162,7 +163,8 @@ class GuardedWebSocket(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
 
     def _read_on(self) -> None:
         self.read_paused = False
-        self.transport.resume_reading()
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def send_receive_event_to_app(self) -> None:
         self._unfinished_bytes = len(self.conn.reader.buffer)

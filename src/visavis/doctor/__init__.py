@@ -24,7 +24,8 @@ def run(*, host: str, port: int) -> None:
             machine.check_clock(),
             machine.check_data_folder(settings),
             await services.check_database(settings),
-            await services.check_port(host, port),
+            await services.check_port(host, port, secure=settings.tls_cert is not None),
+            *machine.check_certificate(settings),
         ]
         if not settings.stage_addresses:  # else media goes in and out on other machines
             found += [machine.check_media_ports(settings), await services.check_addresses(settings)]

@@ -6,17 +6,21 @@ import ctypes
 import shutil
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from visavis.doctor.finding import Finding, advise, good, problem
 from visavis.engine.errors import NetworkFileBroken
 from visavis.engine.portrait.networks.files import check_files
 from visavis.engine.speech.weights_file import check_weights
+from visavis.errors import VisavisError
 from visavis.machine.control_groups import group_times
 from visavis.machine.cores import cores, processes_for
 from visavis.machine.network import taken_ports
 from visavis.settings import Settings
 from visavis.store.disk import disk_problem
+from visavis.tls.pair import Pair, read_pair
+from visavis.tls.renewal import WARN_DAYS
 
 _MEBIBYTE = 1024 * 1024
 _TIME_ERROR = 5  # of ntp_adjtime(3): the clock is not synchronised
@@ -75,6 +79,29 @@ def check_data_folder(settings: Settings) -> Finding:
     free = shutil.disk_usage(existing).free // _MEBIBYTE
     made = "" if existing == folder else ", which the first start makes"
     return good("data folder", f"{folder}{made}: {free} MiB are free")
+
+
+def check_certificate(settings: Settings) -> list[Finding]:
+    """Whether the server can speak HTTPS with the files that it was given, and for how long. Nothing without files."""
+    if settings.tls_cert is None or settings.tls_key is None:
+        return []
+    try:
+        pair = read_pair(settings.tls_cert, settings.tls_key)
+    except VisavisError as error:
+        return [problem("certificate", error.message, error.suggestion or "Set VISAVIS_TLS_CERT and VISAVIS_TLS_KEY")]
+    return [certificate_finding(pair, now=datetime.now(UTC))]
+
+
+def certificate_finding(pair: Pair, *, now: datetime) -> Finding:
+    text = f"for {', '.join(pair.names) or 'no name'}, valid until {pair.not_after:%Y-%m-%d}"
+    renew = "Renew it: a running server takes the new files"
+    if pair.days_left(now) < 0:
+        return problem("certificate", text, renew)
+    if pair.not_before > now:
+        return problem("certificate", f"{text}, from {pair.not_before:%Y-%m-%d %H:%M} on", "Set the clock, or wait")
+    if not pair.names:
+        return problem("certificate", text, "Browsers take none without names: it needs a subjectAltName")
+    return advise("certificate", text, renew) if pair.days_left(now) < WARN_DAYS else good("certificate", text)
 
 
 def check_media_ports(settings: Settings) -> Finding:

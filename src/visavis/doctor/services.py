@@ -28,8 +28,8 @@ async def check_database(settings: Settings) -> Finding:
         return problem("database", error.message, error.suggestion or "See docs/howto/databases.md")
 
 
-async def check_port(host: str, port: int) -> Finding:
-    """Whether the server can listen."""
+async def check_port(host: str, port: int, *, secure: bool = False) -> Finding:
+    """Whether the server can listen. `secure`: with a certificate of its own."""
     shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -37,7 +37,7 @@ async def check_port(host: str, port: int) -> Finding:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((host, port))
     except OSError as error:
-        if error.errno == errno.EADDRINUSE and await _is_visavis(shown):
+        if error.errno == errno.EADDRINUSE and await _is_visavis(shown, secure=secure):
             return good("port", f"a Visavis server listens on {shown}")
         advice = "End what uses it, or choose another with --port" if error.errno == errno.EADDRINUSE else ""
         advice = advice or "Choose another with --host and --port; below 1024 only root may listen"
@@ -45,10 +45,12 @@ async def check_port(host: str, port: int) -> Finding:
     return good("port", f"{shown} is free")
 
 
-async def _is_visavis(address: str) -> bool:
+async def _is_visavis(address: str, *, secure: bool) -> bool:
+    """Whether a server of ours answers. Its certificate is not asked: nothing is told to it."""
     try:
-        async with httpx.AsyncClient(timeout=ANSWER_WITHIN_S) as client:
-            return "default_avatar" in (await client.get(f"http://{address}/readyz")).json()
+        async with httpx.AsyncClient(timeout=ANSWER_WITHIN_S, verify=False) as client:
+            answer = await client.get(f"{'https' if secure else 'http'}://{address}/readyz")
+            return "default_avatar" in answer.json()
     except (httpx.HTTPError, ValueError):
         return False
 
