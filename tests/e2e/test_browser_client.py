@@ -17,7 +17,7 @@ import anyio
 import httpx
 import pytest
 from anyio import run_process
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 import visavis
 from tests.e2e.browser import BARRIERS, BLOCK_SOUND, CHROMIUM, chromium, opened_page
@@ -121,6 +121,38 @@ def site(server: LiveServer) -> Iterator[str]:
             yield process.stdout.readline().split()[1]
         finally:
             process.terminate()
+
+
+# A page of the public web, over HTTPS, whose element shows a room at a private address.
+PUBLIC, PRIVATE_ROOM = "https://www.example.com/", "http://10.255.255.1:8000/rooms/a#t=vvt_0"
+PUBLIC_PAGE = f"""<!doctype html><html lang="LANGUAGE"><title>Public</title>
+<script type="module" src="/client.js"></script><visavis-avatar room="{PRIVATE_ROOM}"></visavis-avatar></html>"""
+
+
+@in_chromium
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", "This page is HTTPS, and the avatar's server is not"), ("de", "Diese Seite ist HTTPS")],
+)
+async def test_a_public_page_says_why_it_cannot_reach_a_private_server(
+    browser: Browser, language: str, words: str
+) -> None:
+    context = await browser.new_context()
+    page = await context.new_page()
+
+    async def answer(route: Route) -> None:
+        is_module = route.request.url.endswith(".js")
+        module = (WEB / "client.js").read_text() if is_module else PUBLIC_PAGE.replace("LANGUAGE", language)
+        await route.fulfill(body=module, content_type="text/javascript" if is_module else "text/html")
+
+    try:
+        await page.route(f"{PUBLIC}**", answer)
+        await page.goto(PUBLIC)
+        status = page.locator("visavis-avatar").get_by_role("status")
+        await expect(status).to_contain_text(words, timeout=TIMEOUT_MS)
+        await expect(page.locator("visavis-avatar")).to_have_attribute("state", "reconnecting")
+    finally:
+        await context.close()
 
 
 @asynccontextmanager

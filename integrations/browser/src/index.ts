@@ -22,5 +22,7 @@ export {
 export type { Alphabet, Emotion, Phoneme, ServerMessage } from "./channel/messages.js";
 export type { Pcm, Speech, TimedPcm } from "./channel/speech.js";
 export type { Played, Utterance } from "./channel/utterance.js";
-export { type AvatarElementEvents, type AvatarTexts, VisavisAvatar } from "./element/visavis-avatar.js";
+export type { AvatarTexts } from "./element/texts.js";
+export { type AvatarElementEvents, VisavisAvatar } from "./element/visavis-avatar.js";
 export { composeAlpha } from "./matte/compose.js";
+export type { Barrier } from "./viewer/barrier.js";

@@ -5,6 +5,7 @@ import { InvalidOptions, Refused } from "../channel/errors.js";
 import type { ServerMessage } from "../channel/messages.js";
 import type { Speech } from "../channel/speech.js";
 import type { Played, Utterance } from "../channel/utterance.js";
+import type { Barrier } from "../viewer/barrier.js";
 import type { RoomState } from "../viewer/join-step.js";
 import type { Picture } from "./picture.js";
 import type { Tokens } from "./tokens.js";
@@ -17,6 +18,8 @@ export type PictureState = RoomState["kind"];
 export interface AvatarEvents {
   /** The picture's state has changed. */
   state: PictureState;
+  /** What the browser may have put between this page and the server, while there is no answer; null: nothing. */
+  barrier: Barrier | null;
   /** Whether the avatar is heard. Before the visitor's first gesture browsers may block sound: call `unlock` in one. */
   audible: boolean;
   /** Whether the browser has paused the picture, as phones do that save power: call `unlock` in a click. */
@@ -44,6 +47,7 @@ export class Avatar {
   private readonly listeners = new Map<keyof AvatarEvents, Set<(detail: never) => void>>();
   private endedReason: string | null = null;
   private pictureState: PictureState = "connecting";
+  private barrier: Barrier | null = null;
   private readonly left = new AbortController();
 
   /** Use `connect`. */
@@ -162,6 +166,8 @@ export class Avatar {
     if (this.endedReason !== null) return;
     this.pictureState = state.kind;
     this.emit("state", state.kind);
+    const barrier = state.kind === "reconnecting" ? (state.barrier ?? null) : null;
+    if (barrier !== this.barrier) this.emit("barrier", (this.barrier = barrier));
     if (state.kind !== "ended") return;
     const reason = state.reason ?? "ended";
     if (this.channel === null) this.finish(reason, true);

@@ -2,7 +2,8 @@
 
 import { Channel } from "../channel/channel.js";
 import { platformSocket } from "../channel/connection.js";
-import { InvalidOptions, SessionEnded, TakenOver } from "../channel/errors.js";
+import { InvalidOptions, ServerUnreachable, SessionEnded, TakenOver } from "../channel/errors.js";
+import { barrierTo } from "../viewer/barrier.js";
 import { roomAddress } from "../viewer/room-address.js";
 import { Avatar, type AvatarEvents } from "./avatar.js";
 import { Picture, type PictureElements } from "./picture.js";
@@ -118,7 +119,20 @@ async function openChannel(
     },
   );
   avatar.attach({ channel });
-  await channel.open();
+  await channel.open().catch(async (error: unknown) => {
+    throw error instanceof ServerUnreachable ? await explained(error, server) : error;
+  });
+}
+
+/** Say what the browser may have put in the way. */
+async function explained(error: ServerUnreachable, server: string): Promise<ServerUnreachable> {
+  const barrier = await barrierTo(server);
+  if (barrier === null) return error;
+  const why =
+    barrier === "mixed-content"
+      ? "this page is HTTPS, and browsers do not let it reach a server that is not"
+      : "it is a private address, which browsers keep from pages of the public web unless the visitor allows it";
+  return new ServerUnreachable(`${error.message}: ${why}`, barrier);
 }
 
 /** Return the addresses of the server and of the room, without a slash at their end. Raises InvalidOptions. */

@@ -29,9 +29,16 @@ export class Unsupported extends VisavisError {
   override readonly name: string = "Unsupported";
 }
 
-/** The server gave no answer. */
+/** The server gave no answer. `barrier`: what the browser may have put in the way, if the addresses suggest it. */
 export class ServerUnreachable extends VisavisError {
   override readonly name: string = "ServerUnreachable";
+
+  constructor(
+    message: string,
+    readonly barrier: "mixed-content" | "local-network" | null = null,
+  ) {
+    super(message);
+  }
 }
 
 /** The connection was lost and the conversation could not go on: speech that was not confirmed may be lost. */

@@ -6,36 +6,13 @@ import type { Purpose } from "../avatar/tokens.js";
 import type { DropUntil } from "../avatar/track-gate.js";
 import type { SpeakFromOptions, TrackSpeech } from "../avatar/track-speech.js";
 import type { SpeakOptions } from "../channel/channel.js";
-import { InvalidOptions } from "../channel/errors.js";
+import { InvalidOptions, ServerUnreachable } from "../channel/errors.js";
 import type { Speech } from "../channel/speech.js";
 import type { Played } from "../channel/utterance.js";
+import type { Barrier } from "../viewer/barrier.js";
 import { roomAddress } from "../viewer/room-address.js";
 import { addStyle } from "./style.js";
-
-/** What the element says over its picture. */
-export interface AvatarTexts {
-  label: string; // of the picture, for screen readers
-  connecting: string;
-  waiting: string;
-  reconnecting: string;
-  ended: string;
-  refused: string;
-  unmute: string;
-  play: string; // where the browser or the system has paused the picture
-  again: string;
-}
-
-const TEXTS: AvatarTexts = {
-  label: "Avatar",
-  connecting: "Connecting",
-  waiting: "Waiting for the avatar",
-  reconnecting: "Reconnecting",
-  ended: "The conversation has ended",
-  refused: "The avatar cannot be shown",
-  unmute: "Turn on sound",
-  play: "Play",
-  again: "Try again",
-};
+import { type AvatarTexts, textsFor } from "./texts.js";
 
 /** The element's events. `error`: why it could not connect; `state` is `refused` then. */
 export interface AvatarElementEvents {
@@ -67,7 +44,8 @@ export class VisavisAvatar extends Base {
   private present: Avatar | null = null;
   private breaking: AbortController | null = null;
   private isDue = false;
-  private shown: AvatarTexts = TEXTS;
+  private given: Partial<AvatarTexts> = {};
+  private barrier: Barrier | null = null; // while there is no picture
   private readonly picture: HTMLElement;
   private readonly status: HTMLElement;
   private readonly statusText: HTMLElement;
@@ -128,13 +106,14 @@ export class VisavisAvatar extends Base {
     else if (!this.muted) this.unlock();
   }
 
-  /** Other words than the English ones. */
+  /** What the element says: in the language of the page (`lang`), German or English, or in words of your own. */
   get texts(): AvatarTexts {
-    return this.shown;
+    const language = this.closest<HTMLElement>("[lang]")?.lang ?? "";
+    return { ...textsFor(language), ...this.given };
   }
 
   set texts(texts: Partial<AvatarTexts>) {
-    this.shown = { ...TEXTS, ...texts };
+    this.given = { ...texts };
     this.draw();
   }
 
@@ -225,6 +204,7 @@ export class VisavisAvatar extends Base {
 
   private leave(): void {
     const { breaking, present } = this;
+    this.barrier = null;
     this.breaking = this.present = this.connected = null; // its last events are no longer this element's
     breaking?.abort();
     present?.close();
@@ -245,6 +225,7 @@ export class VisavisAvatar extends Base {
     this.connected = connected;
     connected.catch((error: unknown) => {
       if (breaking.signal.aborted) return;
+      this.barred(error instanceof ServerUnreachable ? error.barrier : null);
       this.become("refused");
       this.tell("error", error);
     });
@@ -268,6 +249,7 @@ export class VisavisAvatar extends Base {
       signal: breaking.signal,
       on: {
         state: (state) => current() && this.become(state),
+        barrier: (barrier) => current() && this.barred(barrier),
         audible: (isAudible) => current() && this.heard(isAudible),
         paused: (isPaused) => current() && this.stands(isPaused),
         transparent: (isTransparent) => current() && this.toggleAttribute("transparent", isTransparent),
@@ -287,6 +269,11 @@ export class VisavisAvatar extends Base {
     this.tell("state", state);
   }
 
+  private barred(barrier: Barrier | null): void {
+    this.barrier = barrier;
+    this.draw();
+  }
+
   private heard(isAudible: boolean): void {
     this.drawUnmute();
     this.tell("audible", isAudible);
@@ -298,18 +285,24 @@ export class VisavisAvatar extends Base {
   }
 
   private draw(): void {
-    const { state, shown } = this;
+    const { state, texts: shown } = this;
     this.again.textContent = shown.again;
     this.again.hidden = state !== "refused";
     this.status.hidden = state === null || state === "live";
-    this.statusText.textContent = state === null || state === "live" ? "" : shown[state];
+    this.statusText.textContent = state === null || state === "live" ? "" : shown[this.words(state)];
     this.picture.setAttribute("aria-label", shown.label);
     this.drawUnmute();
   }
 
+  /** Which text tells of a state: of one without an answer, why that may be. */
+  private words(state: Exclude<PictureState, "live">): keyof AvatarTexts {
+    if (this.barrier === null || (state !== "reconnecting" && state !== "refused")) return state;
+    return this.barrier === "mixed-content" ? "mixedContent" : "localNetwork";
+  }
+
   /** The button that a click is needed for: the picture is paused, or its sound blocked. */
   private drawUnmute(): void {
-    const { present, shown } = this;
+    const { present, texts: shown } = this;
     const isPaused = present?.paused === true;
     this.unmute.textContent = isPaused ? shown.play : shown.unmute;
     this.unmute.hidden = present === null || this.state !== "live" || !(isPaused || !(present.audible || this.muted));

@@ -1,17 +1,19 @@
 // Decides what follows an attempt to join a room. Pure.
 
+import type { Barrier } from "./barrier.js";
+
 export type JoinOutcome =
   | { kind: "joined" }
   // an HTTP status that is no success; `endReason`: of the session, if the server tells it
   | { kind: "answered"; status: number; retryAfterS: number | null; endReason: string | null }
-  | { kind: "unreachable" } // no answer, or no frame in time
+  | { kind: "unreachable"; barrier?: Barrier | null } // no answer, perhaps because of a barrier; or no frame in time
   | { kind: "lost" }; // the room was live, then the connection or the picture stopped
 
 export type RoomState =
   | { kind: "connecting" }
   | { kind: "waiting" } // the room exists; its session has not started
   | { kind: "live" }
-  | { kind: "reconnecting"; attempt: number }
+  | { kind: "reconnecting"; attempt: number; barrier?: Barrier } // what the browser may have put in the way
   | { kind: "ended"; reason: string | null } // null: the server does not tell
   | { kind: "refused"; reason: "token" | "browser" | "no-webrtc" };
 
@@ -53,7 +55,8 @@ export function nextJoinStep(outcome: JoinOutcome, attempt: number, random: numb
         return final({ kind: "refused", reason: "browser" });
     }
   }
-  const state: RoomState = { kind: "reconnecting", attempt: attempt + 1 };
+  const barrier = outcome.kind === "unreachable" && outcome.barrier ? { barrier: outcome.barrier } : {};
+  const state: RoomState = { kind: "reconnecting", attempt: attempt + 1, ...barrier };
   return { state, retryInMs: backoffMs(attempt, random), attempt: attempt + 1 };
 }
 

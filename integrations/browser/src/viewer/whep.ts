@@ -1,6 +1,7 @@
 // One WHEP connection (WebRTC-HTTP Egress Protocol, draft-ietf-wish-whep): the offer, the answer, the restart of ICE,
 // and the DELETE request that leaves the room.
 
+import { barrierTo } from "./barrier.js";
 import type { JoinOutcome } from "./join-step.js";
 import { FRAGMENT_TYPE, fragment, Trickle } from "./trickle.js";
 
@@ -76,6 +77,7 @@ export async function joinRoom(
   const { peer, stream, trickle } = offering;
   let sentAtMs: number | null = null; // null until the offer is sent
   let resource: string | null = null; // the address of this connection on the server
+  let isAnswered = false;
   try {
     const offer = await offering.offer;
     sentAtMs = performance.now();
@@ -86,6 +88,7 @@ export async function joinRoom(
       body: offer.sdp ?? "",
       signal,
     });
+    isAnswered = true;
     const answer = await response.text();
     const elapsedMs = performance.now() - sentAtMs;
     exchanged({ kind: "answered", status: response.status, bytes: answer.length, elapsedMs });
@@ -108,7 +111,7 @@ export async function joinRoom(
     }
     peer.close();
     deleteResource(resource, token);
-    return { kind: "unreachable" };
+    return { kind: "unreachable", barrier: isAnswered || signal.aborted ? null : await barrierTo(whepUrl) };
   }
   return {
     peer,
