@@ -24,9 +24,9 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
-    "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
 ]
+ALLOW_MICROPHONE = "--use-fake-ui-for-media-stream"
 
 # Collects the RTCPeerConnections of a page, so that a test can read their statistics.
 KEEP_CONNECTIONS = """
@@ -128,8 +128,10 @@ BARRIERS = """
 
 
 @asynccontextmanager
-async def chromium(*flags: str) -> AsyncIterator[Browser]:
+async def chromium(*flags: str, asks: bool = False) -> AsyncIterator[Browser]:
+    """`asks`: the microphone needs a permission. Otherwise every page has it."""
     assert CHROMIUM is not None
+    flags = flags if asks else (ALLOW_MICROPHONE, *flags)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
         try:

@@ -23,6 +23,7 @@ from tests.e2e.namespaces import Machine
 SERVER, ROUTER_INSIDE = "10.203.0.1", "10.203.0.254"
 STREET, SECOND_STREET, OUTSIDE = "198.51.100.1", "198.51.100.3", "198.51.100.2"
 SERVER_V6, V6_ALONE = "fd00:204::1", "fd00:204::2"
+LATE, LATE_VIEWER = "10.206.0.1", "10.206.0.2"
 NAME = "edge.visavis.test"
 BRIDGES = 40
 
@@ -50,6 +51,10 @@ class House:
     def _for_each_bridge(self, *lines: str) -> None:
         commands = "\n".join(line.format(f"br-{n:012x}", n) for n in range(BRIDGES) for line in lines)
         subprocess.run(["ip", "-n", self.server.name, "-batch", "-"], input=commands, text=True, check=True)
+
+    def connect_late(self) -> None:
+        """Lay a cable from the server to `v6_alone`, with addresses of IPv4 that neither had before."""
+        _cable(self.server, "late", [f"{LATE}/24"], self.v6_alone, "late", [f"{LATE_VIEWER}/24"])
 
     def shorten_paths(self) -> None:
         """Let the paths from the server carry packets of 1,280 bytes to the router, and of 1,284 to `v6_alone`. The far

@@ -25,7 +25,7 @@ TIMEOUT_MS = 30_000
 
 @pytest.fixture(scope="module")
 async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
-    async with chromium() as running:
+    async with chromium(asks=True) as running:
         yield running
 
 
@@ -54,6 +54,12 @@ async def test_the_room_page_plays_pictures_and_sound(
             assert loud["video"]["framesDecoded"] > quiet["video"]["framesDecoded"] > 0
             assert await page.evaluate(BARRIERS) == []
 
+            for size, orientation, angle in PHONE:
+                await turn(page, size, orientation, angle)
+                whole = {"overflow": [0, 0], "window": size, "room": size, "picture": size, "fit": "contain"}
+                assert await page.evaluate(FIT) == whole
+                assert len((await page.evaluate(WATCH, 3))["times"]) == 3, "it plays on"
+
             await page.keyboard.press("m")
             assert await page.evaluate("document.querySelector('video').muted") is True
             await page.keyboard.press("m")
@@ -62,6 +68,31 @@ async def test_the_room_page_plays_pictures_and_sound(
 
             await sessions.end(session["session_id"])
             await expect(page.locator("#headline")).to_have_text("The session has ended", timeout=TIMEOUT_MS)
+
+
+# A phone, held upright and then turned.
+PHONE = (([390, 844], "portraitPrimary", 0), ([844, 390], "landscapePrimary", 90))  # size, and how it is held
+FIT = """
+async () => {
+  await new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)));
+  const root = document.documentElement, video = document.querySelector("video");
+  const size = (element) => [element.getBoundingClientRect().width, element.getBoundingClientRect().height];
+  return {
+    overflow: [root.scrollWidth - root.clientWidth, root.scrollHeight - root.clientHeight],
+    window: [innerWidth, innerHeight],
+    room: size(document.getElementById("room")),
+    picture: size(video),
+    fit: getComputedStyle(video).objectFit,
+  };
+}
+"""
+
+
+async def turn(page: Page, size: list[int], orientation: str, angle: int) -> None:
+    devtools = await page.context.new_cdp_session(page)
+    screen = {"width": size[0], "height": size[1], "deviceScaleFactor": 2, "mobile": True}
+    turned = {"screenOrientation": {"type": orientation, "angle": angle}}
+    await devtools.send("Emulation.setDeviceMetricsOverride", screen | turned)
 
 
 # Joins a room by WHEP with an RSA certificate and a data channel, and plays it.
@@ -183,6 +214,18 @@ async def test_the_playground_greets_speaks_and_is_interrupted(server: LiveServe
         await expect(page.locator(".figure").first).to_contain_text("ms")
         assert await page.evaluate(BARRIERS) == []
 
+        hands_free = page.get_by_role("button", name="Hands-free")
+        await allow_microphone(page, server.base_url, "denied")
+        await hands_free.click()
+        await expect(page.locator(".notice")).to_contain_text("blocks the microphone for this page")
+        await expect(hands_free).to_have_attribute("aria-pressed", "false")
+        await allow_microphone(page, server.base_url, "granted")
+        await hands_free.click()
+        await expect(hands_free).to_have_attribute("aria-pressed", "true", timeout=TIMEOUT_MS)
+        await expect(page.locator(".notice")).to_have_text("")
+        await hands_free.click()
+        await page.keyboard.press("Escape")  # the browser's device beeps, which is speech
+
         await page.get_by_role("tab", name="Output").click()
         await page.get_by_label("Format").select_option("16:9")
         await page.get_by_label("Happy").check()  # while the channel reconnects with the new size
@@ -219,6 +262,14 @@ async def test_the_playground_can_be_used_without_a_mouse_and_in_both_themes(
             await page.evaluate("theme => document.documentElement.dataset.theme = theme", theme)
             colours.add(await page.evaluate("getComputedStyle(document.body).backgroundColor"))
         assert len(colours) == 2
+
+
+async def allow_microphone(page: Page, origin: str, setting: str) -> None:
+    """`setting`: `granted` or `denied`, as a visitor chooses in the address bar."""
+    devtools = await page.context.new_cdp_session(page)
+    profile = (await devtools.send("Target.getTargetInfo"))["targetInfo"]["browserContextId"]
+    choice = {"permission": {"name": "microphone"}, "setting": setting, "origin": origin, "browserContextId": profile}
+    await devtools.send("Browser.setPermission", choice)
 
 
 async def reached_by_tab(page: Page, presses: int = 12) -> set[str]:

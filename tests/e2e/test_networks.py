@@ -16,7 +16,7 @@ import pytest
 
 from tests.e2e.browser import CHROMIUM
 from tests.e2e.firefox import FIREFOX
-from tests.e2e.house import BRIDGES, NAME, SECOND_STREET, SERVER, SERVER_V6, STREET, House, house
+from tests.e2e.house import BRIDGES, LATE, NAME, SECOND_STREET, SERVER, SERVER_V6, STREET, House, house
 from tests.e2e.namespaces import Machine, why_unavailable
 from visavis.demo.server_process import free_port
 
@@ -179,6 +179,11 @@ def test_a_viewer_in_the_street_plays_when_the_house_has_moved(served: Served) -
     served.house.move_to(SECOND_STREET)
     with served.house.relay(SECOND_STREET, [served.port, 20300, 20301]):
         assert served.watch(served.house.outside, SECOND_STREET) > 10
+
+
+def test_an_address_that_comes_later_is_used_by_the_next_viewer(served: Served) -> None:
+    served.house.connect_late()
+    assert served.watch(served.house.v6_alone, LATE) > 10
 
 
 def test_viewers_play_over_paths_of_1280_bytes_that_drop_longer_packets_in_silence(served: Served) -> None:
