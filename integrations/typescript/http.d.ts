@@ -3969,7 +3969,7 @@ export interface operations {
         limit?: number;
         /**
          * @description The `next_cursor` of the page before
-         * @example sess_01J8Z4P6M8R0S3V5W7Y9Z1B2C3
+         * @example 1705320000000-sess_01J8Z4P6M8R0S3V5W7Y9Z1B2C3
          */
         cursor?: string;
         /** @description `seconds`: what an ended own-room session was billed has the seconds that it lasted, and that it was seen, too */

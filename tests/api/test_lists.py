@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -43,6 +44,9 @@ async def test_pages_meet_without_gap_or_overlap(service: Service) -> None:
     first = (await service.client.get("/v1/sessions?limit=2")).json()
     assert list(first) == ["success", "sessions", "next_cursor"]
     seen, cursor = [session["session_id"] for session in first["sessions"]], first["next_cursor"]
+    described = service.app.openapi()["paths"]["/v1/sessions"]["get"]["parameters"]
+    pattern = next(one["schema"]["pattern"] for one in described if one["name"] == "cursor")
+    assert re.search(pattern, cursor), "the description lets a client send what it was given"
     while cursor is not None:
         page = (await service.client.get(f"/v1/sessions?limit=2&cursor={cursor}")).json()
         seen += [session["session_id"] for session in page["sessions"]]
