@@ -130,6 +130,29 @@ async def test_a_client_takes_over_from_its_own_connection_that_is_not_known_to_
     assert [spoken[2] for spoken in session.spoken] == ["a"]
 
 
+async def test_a_client_comes_back_though_another_of_its_connections_still_waits() -> None:
+    session = FakeSession(token="token", speak_gate=anyio.Event())
+    async with serving(session) as address, connect(address) as dead:
+        await init(dead)
+        await speak(dead, "a")
+        await until(lambda: session.speak_calls == 1, dead)
+        first = session.attached
+        async with connect(address) as second:  # it waits for the first one, and is lost meanwhile
+            resume = {"session_id": "sess_1", "session_token": "token", "features": ["playback", "resume"]}
+            await send(second, type="session.init", **resume, resume={"received": 0})
+            await until(lambda: session.attached is not first, second)
+            waiting = session.attached
+            second.transport.abort()
+        async with connect(address) as third:
+            await send(third, type="session.init", **resume, resume={"received": 0})
+            await until(lambda: session.attached is not waiting, third)
+            assert session.speak_gate is not None
+            session.speak_gate.set()
+            assert await receive(third) == begun(resumed=True, received=1)
+            assert await receive(third) == confirmed(1, 1)
+    assert [spoken[2] for spoken in session.spoken] == ["a"]
+
+
 async def test_a_conversation_that_is_not_known_begins_anew() -> None:
     session = FakeSession(token="token")
     async with serving(session) as address:

@@ -92,6 +92,30 @@ async def test_a_session_is_live_again_with_its_start_its_viewers_and_its_channe
         assert after.ended_at_ms is not None and 30_000 <= after.ended_at_ms - live.clock.started_at_ms < 40_000
 
 
+async def test_a_channel_that_still_attaches_when_the_hand_over_begins_is_refused(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await create(service)
+    live, performer = service.services.live, service.performer(session["session_id"])
+    attaching, handed_over = anyio.Event(), anyio.Event()
+
+    async def hold_for_viewer(seconds: float) -> None:
+        attaching.set()
+        await handed_over.wait()
+
+    async def attach() -> None:
+        with pytest.raises(PerformerLost, match="changes"):
+            await live.attach(init(session, hold_for_viewer_s=1.0))
+
+    monkeypatch.setattr(performer, "hold_for_viewer", hold_for_viewer)
+    with anyio.fail_after(TIMEOUT_S):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(attach)
+            await attaching.wait()
+            await hand_over(live, service.services.conversations)
+            handed_over.set()
+
+
 @pytest.mark.parametrize(
     ("held", "settings", "reason"),
     [

@@ -82,7 +82,8 @@ class Conversations:
         if conversation is None or init.received is None:
             return None
         with anyio.move_on_after(RELEASE_WITHIN_S):
-            await conversation.free.wait()
+            while not conversation.free.is_set():  # others may have waited for longer; their clients have left
+                await conversation.free.wait()
         if not conversation.free.is_set() or not conversation.protocol.can_resume(init):
             return None
         conversation.free = anyio.Event()

@@ -417,8 +417,7 @@ class LiveSessions:
     async def attach(self, init: SessionInit) -> Attachment:
         """See `channel.port.LiveSessions.attach`."""
         arrival = next(self._arrivals)  # before the first wait: later look-ups may be quicker
-        if self.leaving:
-            raise PerformerLost("The server changes", suggestion="Connect again")
+        self._check_not_leaving()
         record = await self._store.get(init.session_id) if is_id("sess", init.session_id) else None
         if record is None:
             raise SessionNotFound
@@ -443,10 +442,15 @@ class LiveSessions:
                 await session.performer.hold_for_viewer(init.hold_for_viewer_s)
             if shown is not None:
                 await self.browser_tokens.note_use(shown)
+            self._check_not_leaving()  # it may have begun meanwhile, and the channels have been told
             attachment = session.open_channel(keeps_motion={"resume", "motion"} <= init.features)
         if shown is not None:
             self.browser_tokens.hold(shown, "channel", partial(_revoke, attachment))
         return attachment
+
+    def _check_not_leaving(self) -> None:
+        if self.leaving:
+            raise PerformerLost("The server changes", suggestion="Connect again")
 
     def _check_room(self, init: SessionInit, record: SessionRecord, *, may_be_own: bool) -> None:
         """Check address and token of the room. `may_be_own`: the browser token that opens the channel may stand for
