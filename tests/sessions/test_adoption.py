@@ -17,7 +17,7 @@ from tests.conftest import Service, open_service
 from tests.fakes import FakeFleet, FakePerformer
 from tests.sessions.test_live_sessions import TIMEOUT_S, create, init, speech, store, stored, wait_for_end
 from visavis.channel.port import ServerChanges, TextFailed
-from visavis.errors import PerformerLost
+from visavis.errors import HandOverBegun
 from visavis.fleet.port import Adopted
 from visavis.rooms.spec import LiveKitRoomSpec
 from visavis.sessions.handover import hand_over
@@ -104,7 +104,7 @@ async def test_a_channel_that_still_attaches_when_the_hand_over_begins_is_refuse
         await handed_over.wait()
 
     async def attach() -> None:
-        with pytest.raises(PerformerLost, match="changes"):
+        with pytest.raises(HandOverBegun):
             await live.attach(init(session, hold_for_viewer_s=1.0))
 
     monkeypatch.setattr(performer, "hold_for_viewer", hold_for_viewer)
@@ -285,7 +285,7 @@ async def test_a_server_that_has_let_go_ends_nothing_and_attaches_nobody(tmp_pat
                 events = [event async for event in attached.events()]
             assert events[-1] == ServerChanges()
             await attached.detach()
-        with pytest.raises(PerformerLost):
+        with pytest.raises(HandOverBegun):
             await service.services.live.attach(init(session))
         await service.services.live.end(session["session_id"], EndReason.CLIENT)
         await sweep_sessions(store(service), service.services.live, created_ttl_s=60)

@@ -174,7 +174,8 @@ class LiveSessions(Protocol):
         Raises `SessionNotFound`, `Unauthorized` (wrong token of the session or of its room, or a revoked API key),
         `TokenExpired` and `OriginRefused` (of a browser token),
         `SessionEnded`, `SessionNotStarted` (a hosted-room session before its start), `InvalidRoomUrl` (not the
-        session's own room) and `Overtaken` (a channel that came later is, or was, attached). The session's token is
-        checked first, so that without it nothing but the session's existence can be learned.
+        session's own room), `Overtaken` (a channel that came later is, or was, attached) and `HandOverBegun` (the next
+        server goes on with all sessions). The session's token is checked first, so that without it nothing but the
+        session's existence can be learned.
         """
         ...

@@ -108,6 +108,7 @@
     │   └── RoomFull                    503  ROOM_FULL
     ├── RoomUnreachable                 503  ROOM_UNREACHABLE
     ├── ServerStopping                  503  SERVER_STOPPING
+    ├── HandOverBegun                        SERVER_CHANGES              close 1012
     ├── PerformerLost                   503  PERFORMER_LOST
     ├── InternalError                   500  INTERNAL                    close 1011
     ├── IceRestartUnavailable           409  ICE_RESTART_UNAVAILABLE
@@ -276,6 +277,7 @@ from visavis.errors.faults import (
     RoomFull as RoomFull,
     RoomUnreachable as RoomUnreachable,
     ServerStopping as ServerStopping,
+    HandOverBegun as HandOverBegun,
     PerformerLost as PerformerLost,
     InternalError as InternalError,
     IceRestartUnavailable as IceRestartUnavailable,

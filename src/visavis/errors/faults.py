@@ -123,6 +123,14 @@ class ServerStopping(VisavisError, code="SERVER_STOPPING", status=503, retryable
     retry_after_s = 5
 
 
+class HandOverBegun(
+    VisavisError, code="SERVER_CHANGES", close=CloseCode.SERVER_CHANGES, retryable=True, told_over=CHANNEL
+):
+    """A channel is opened while the server hands its sessions over to the next one."""
+
+    message = "The server changes; connect again"
+
+
 class PerformerLost(VisavisError, code="PERFORMER_LOST", status=503, retryable=True, told_over=HTTP | CHANNEL):
     """The process that performed the session is gone or does not answer."""
 

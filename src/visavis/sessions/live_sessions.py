@@ -24,8 +24,8 @@ from visavis.accounts.service import Accounts
 from visavis.channel.port import SessionInit, TokenRevoked
 from visavis.engine.output import Output
 from visavis.errors import (
+    HandOverBegun,
     InvalidRoomUrl,
-    PerformerLost,
     SessionEnded,
     SessionNotFound,
     SessionNotStarted,
@@ -450,7 +450,7 @@ class LiveSessions:
 
     def _check_not_leaving(self) -> None:
         if self.leaving:
-            raise PerformerLost("The server changes", suggestion="Connect again")
+            raise HandOverBegun
 
     def _check_room(self, init: SessionInit, record: SessionRecord, *, may_be_own: bool) -> None:
         """Check address and token of the room. `may_be_own`: the browser token that opens the channel may stand for
