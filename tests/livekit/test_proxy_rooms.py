@@ -19,6 +19,7 @@ from tests.livekit.agent import Agent, Finished
 from tools.livekit.server import KEY, SECRET, LiveKitServer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(900)]
+AVATAR = "agenthuman-avatar-agent"  # the hosted service's Pipecat client speaks to nobody else
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +75,11 @@ async def test_the_caller_speaks_over_one_open_stream_and_the_room_ends_with_the
     session = await create(service)
     (room_name,) = await rooms(livekit)
     await asyncio.sleep(1.0)  # nobody has come yet: the room is not empty in the sense that ends a session
-    caller = Agent(livekit, room_name, "caller")
+    caller = Agent(livekit, room_name, "caller", served_by=AVATAR)
     assert session["room"]["roomURL"] == livekit.url
     await caller.join(session["room"]["participantToken"])
     try:
-        assert list(caller.room.remote_participants) == ["avatar"]
+        assert list(caller.room.remote_participants) == [AVATAR]
         assert await caller.clear() == "ok"  # nothing plays: nothing finishes
         stream = await caller.speak(0.6, close=False)
         assert await caller.wait_finished(1) == [Finished(pytest.approx(0.6, abs=0.02), False)]  # type: ignore[arg-type]
@@ -104,7 +105,7 @@ async def test_the_callers_leaving_is_the_end_and_rooms_of_a_killed_server_are_f
 ) -> None:
     session = await create(service)
     (room_name,) = await rooms(livekit)
-    caller = Agent(livekit, room_name, "caller")
+    caller = Agent(livekit, room_name, "caller", served_by=AVATAR)
     await caller.join(session["room"]["participantToken"])
     try:
         service.kill()

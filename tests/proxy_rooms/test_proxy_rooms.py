@@ -51,7 +51,7 @@ async def test_a_room_is_made_for_a_session_and_deleted_after_it() -> None:
     await rooms.open(TWO, avatar_name="Iris")
     claims = jwt.decode(spec.token, KEY.api_secret, algorithms=["HS256"])
     assert (spec.url, spec.ends_by_silence) == (KEY.url, True)
-    assert (claims["sub"], claims["name"], claims["kind"]) == ("avatar", "Iris", "agent")
+    assert (claims["sub"], claims["name"], claims["kind"]) == ("agenthuman-avatar-agent", "Iris", "agent")
     assert claims["attributes"] == {"lk.publish_on_behalf": "caller"} and claims["video"]["room"] == ONE
     double.rooms |= {"theirs": ""}
     sessions_of_others = Sessions(**{ONE: "started", TWO: "started"})

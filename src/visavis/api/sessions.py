@@ -119,7 +119,8 @@ async def _create_own(
     metadata, options = metadata_of(body), _options_of(request, body)
     text = body.get("avatar")
     if not isinstance(text, str) or not text:
-        raise AvatarRequired("avatar must be an avatar id, an image address or a base64 image")
+        hint = "With room, the avatar's id is given as avatar" if body.get("avatar_id") is not None else None
+        raise AvatarRequired("avatar must be an avatar id, an image address or a base64 image", suggestion=hint)
     claim = _claim_of(request)
     record = await services.sessions.made_by(claim)
     if claim is not None and record is not None:

@@ -11,7 +11,8 @@ from visavis.proxy_rooms.kept_rooms import KeptRooms, RoomStatuses
 from visavis.proxy_rooms.livekit import LiveKitServer
 from visavis.rooms.spec import ANYWHERE, LiveKitRoomSpec
 
-AVATAR, CALLER = "avatar", "caller"  # the identities in a proxy room
+# The identities in a proxy room. The hosted service's Pipecat client sends speech and calls to this name alone.
+AVATAR, CALLER = "agenthuman-avatar-agent", "caller"
 AVATAR_TOKEN_LASTS_S = (
     30 * 86_400
 )  # it never leaves this service; the avatar may join again as long as its session runs
