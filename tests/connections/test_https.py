@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 import socket
 import ssl
 import subprocess
@@ -19,11 +21,13 @@ from websockets.sync.client import connect
 import visavis
 from tests.certificates import write_certificate
 from tests.fakes import FakeFleet, fake_prepare
+from visavis.doctor import services
 from visavis.server import RunningServer
 from visavis.settings import Settings
 from visavis.tls import command, renewal
 from visavis.tls.pair import read_pair
 
+ROOT = Path(__file__).parents[2]
 WEB = Path(visavis.__file__).parent / "web"
 
 
@@ -126,6 +130,22 @@ def test_plain_http_is_for_this_machine(server: RunningServer) -> None:
     assert (led.status_code, led.headers["location"]) == (307, "https://box.lan:8000/rooms/a?t=b")
     refused = httpx.post(plain + "/v1/sessions", headers={"host": "box.lan:8000"}, json={})
     assert refused.status_code == 400 and "https://" in refused.json()["error"]["message"]
+
+
+def test_the_health_check_of_the_image_passes(server: RunningServer) -> None:
+    image = (ROOT / "deploy" / "Containerfile").read_text()
+    written = re.search(r"^HEALTHCHECK .* CMD (\[.*\])$", image, re.M)
+    assert written is not None
+    check = [word.replace("/8000", f"/{httpx.URL(server.base_url).port}") for word in json.loads(written[1])]
+    assert check[-1] != json.loads(written[1])[-1]
+    subprocess.run(check, check=True, timeout=20)
+
+
+def test_the_doctor_knows_a_server_that_speaks_https(server: RunningServer) -> None:
+    port = httpx.URL(server.base_url).port or 0
+    for secure in (True, False):  # on this machine it need not know
+        found = asyncio.run(services.check_port("127.0.0.1", port, secure=secure))
+        assert found.text == f"a Visavis server listens on 127.0.0.1:{port}"
 
 
 def test_connections_count_before_their_handshake(server: RunningServer) -> None:
