@@ -11,8 +11,12 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.channel.fakes import FakeSession
 from tests.channel.test_websocket import PCM, receive, send, serving, wait_for_close
+from visavis.channel.conversation import Conversation, Conversations
+from visavis.channel.port import SessionInit
+from visavis.channel.protocol import ChannelProtocol, ChannelState
 from visavis.channel.sent_log import MAX_SENT_BYTES, SentLog
 from visavis.channel.websocket import MAX_PENDING_EFFECTS
+from visavis.errors import Overtaken
 from visavis.stage.port.events import PlaybackFinished, StateChanged
 
 pytestmark = pytest.mark.anyio
@@ -151,6 +155,33 @@ async def test_a_client_comes_back_though_another_of_its_connections_still_waits
             assert await receive(third) == begun(resumed=True, received=1)
             assert await receive(third) == confirmed(1, 1)
     assert [spoken[2] for spoken in session.spoken] == ["a"]
+
+
+async def test_the_newest_connection_goes_on_and_those_that_wait_for_longer_are_overtaken() -> None:
+    """Their clients have left. None of them may begin the conversation anew, either."""
+    conversations, protocol = Conversations(), ChannelProtocol()
+    protocol.state, protocol.features = ChannelState.OPEN, frozenset({"resume"})
+    init = SessionInit(session_id="sess_1", token="token", hosted=False, features=frozenset({"resume"}), received=0)
+    used = conversations.start("sess_1", protocol)
+    resumed: list[Conversation | None] = []
+
+    async def resume() -> None:
+        resumed.append(await conversations.resume(init))
+
+    async def wait_in_vain() -> None:
+        with pytest.raises(Overtaken):
+            await conversations.resume(init)
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait_in_vain)
+            await anyio.wait_all_tasks_blocked()
+            tasks.start_soon(wait_in_vain)
+            await anyio.wait_all_tasks_blocked()
+            tasks.start_soon(resume)
+            await anyio.wait_all_tasks_blocked()
+            conversations.release(used)
+    assert resumed == [used]
 
 
 async def test_a_conversation_that_is_not_known_begins_anew() -> None:

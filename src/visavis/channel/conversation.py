@@ -14,6 +14,7 @@ import anyio
 from visavis.channel.handed_conversation import Note, unpack
 from visavis.channel.port import SessionEvent, SessionInit
 from visavis.channel.protocol import ChannelProtocol
+from visavis.errors import Overtaken
 from visavis.stage.port.notes import KeptNote
 
 RELEASE_WITHIN_S = 10.0  # how long a new connection waits until the old one has answered what it had taken
@@ -22,12 +23,15 @@ KEPT_S = 900.0  # how long a conversation without a connection is kept at most; 
 
 @dataclass(slots=True)
 class Conversation:
-    """One conversation. `free` is set while no connection uses it; then `left_s` is when the last one left."""
+    """One conversation. `free` is set while no connection uses it; then `left_s` is when the last one left. `asked`:
+    how many connections have wanted to go on with it.
+    """
 
     session_id: str
     protocol: ChannelProtocol
     free: anyio.Event = field(default_factory=anyio.Event)
     left_s: float = 0.0
+    asked: int = 0
 
 
 class Conversations:
@@ -76,14 +80,17 @@ class Conversations:
 
     async def resume(self, init: SessionInit) -> Conversation | None:
         """Return the session's conversation, when no other connection uses it; None if it cannot go on after what the
-        client has received.
+        client has received. Raises `Overtaken` if the client has come again meanwhile: the newest one goes on.
         """
         conversation = self._by_session.get(init.session_id)
         if conversation is None or init.received is None:
             return None
+        conversation.asked += 1
+        asked = conversation.asked
         with anyio.move_on_after(RELEASE_WITHIN_S):
-            while not conversation.free.is_set():  # others may have waited for longer; their clients have left
-                await conversation.free.wait()
+            await conversation.free.wait()
+        if conversation.asked != asked:
+            raise Overtaken
         if not conversation.free.is_set() or not conversation.protocol.can_resume(init):
             return None
         conversation.free = anyio.Event()
