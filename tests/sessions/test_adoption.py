@@ -30,6 +30,7 @@ from visavis.stage.port.held import HeldSession, HeldUtterance
 from visavis.stage.port.line import KeptLine
 from visavis.stage.port.so_far import PerformanceSoFar
 from visavis.store.last_seen import LastSeen, Seen
+from visavis.store.records import SessionRecord
 from visavis.voice.port import TextPiece
 
 pytestmark = pytest.mark.anyio
@@ -92,14 +93,20 @@ async def test_a_session_is_live_again_with_its_start_its_viewers_and_its_channe
         assert after.ended_at_ms is not None and 30_000 <= after.ended_at_ms - live.clock.started_at_ms < 40_000
 
 
+@pytest.mark.parametrize("waits_for", ["database", "stage"])
 async def test_a_channel_that_still_attaches_when_the_hand_over_begins_is_refused(
-    service: Service, monkeypatch: pytest.MonkeyPatch
+    service: Service, monkeypatch: pytest.MonkeyPatch, waits_for: str
 ) -> None:
     session = await create(service)
     live, performer = service.services.live, service.performer(session["session_id"])
     attaching, handed_over = anyio.Event(), anyio.Event()
 
-    async def hold_for_viewer(seconds: float) -> None:
+    async def get(session_id: str) -> SessionRecord | None:
+        record = await find(session_id)
+        await wait()
+        return record
+
+    async def wait(_: float = 0.0) -> None:
         attaching.set()
         await handed_over.wait()
 
@@ -107,7 +114,11 @@ async def test_a_channel_that_still_attaches_when_the_hand_over_begins_is_refuse
         with pytest.raises(HandOverBegun):
             await live.attach(init(session, hold_for_viewer_s=1.0))
 
-    monkeypatch.setattr(performer, "hold_for_viewer", hold_for_viewer)
+    find = live._store.get
+    if waits_for == "database":
+        monkeypatch.setattr(live._store, "get", get)
+    else:
+        monkeypatch.setattr(performer, "hold_for_viewer", wait)
     with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(attach)

@@ -428,7 +428,10 @@ class LiveSessions:
         if record.status == Status.CREATED:
             raise SessionNotStarted("Session has not been started", suggestion="Start the session first")
         session = self.table.running.get(record.id)
-        if record.status == Status.ENDED or session is None:
+        if record.status == Status.ENDED:
+            raise SessionEnded(reason=record.end_reason)
+        self._check_not_leaving()  # then the next server may perform the session already
+        if session is None:
             raise SessionEnded(reason=record.end_reason)
         if init.hosted:
             self._check_room(init, record, may_be_own=shown is not None)
