@@ -298,6 +298,14 @@ async def test_a_server_that_has_let_go_ends_nothing_and_attaches_nobody(tmp_pat
             await attached.detach()
         with pytest.raises(HandOverBegun):
             await service.services.live.attach(init(session))
+        room = session["daily_room"]
+        headers = {"authorization": f"Bearer {room['token']}", "content-type": "application/sdp"}
+        for answer in (
+            await service.client.get(f"{room['url']}/picture", headers=headers),
+            await service.client.get(f"{room['url']}/whep/view_1", headers=headers),
+            await service.client.post(f"{room['url']}/whep", content="v=0", headers=headers),
+        ):
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "PERFORMER_LOST"), "it has not ended"
         await service.services.live.end(session["session_id"], EndReason.CLIENT)
         await sweep_sessions(store(service), service.services.live, created_ttl_s=60)
     assert not performer.ended

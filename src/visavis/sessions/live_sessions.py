@@ -26,6 +26,7 @@ from visavis.engine.output import Output
 from visavis.errors import (
     HandOverBegun,
     InvalidRoomUrl,
+    PerformerLost,
     SessionEnded,
     SessionNotFound,
     SessionNotStarted,
@@ -330,9 +331,11 @@ class LiveSessions:
     # Using live sessions
 
     def size_and_output(self, session_id: str) -> tuple[tuple[int, int], Output]:
-        """Return the (width, height) of the session's picture and its output. Raises `SessionEnded`."""
-        session = self.table.running.get(session_id)
-        if session is None or session.ending:
+        """Return the (width, height) of the session's picture and its output. Raises `SessionEnded` and
+        `PerformerLost`.
+        """
+        session = self._session(session_id)
+        if session.ending:
             raise SessionEnded
         return session.size_px, session.output
 
@@ -372,7 +375,7 @@ class LiveSessions:
         raise SessionEnded("The metrics of this session are not kept any more")
 
     def has_viewer(self, session_id: str, viewer_id: str) -> bool:
-        """Whether the viewer is in the room or about to connect. Raises `SessionEnded`."""
+        """Whether the viewer is in the room or about to connect. Raises `SessionEnded`, `PerformerLost`."""
         return self._session(session_id).joining.knows(viewer_id, now_s=anyio.current_time())
 
     async def remove_viewer(self, session_id: str, viewer_id: str) -> bool:
@@ -383,6 +386,8 @@ class LiveSessions:
 
     def _session(self, session_id: str) -> LiveSession:
         session = self.table.running.get(session_id)
+        if session is None and self.gone:
+            raise PerformerLost("The server changes", suggestion="Try again in a moment")
         if session is None:
             raise SessionEnded
         return session
