@@ -41,20 +41,20 @@ def log_bytes(folder: Path) -> int:
     return (folder / "visavis.db-wal").stat().st_size
 
 
-def begin_to_read(reader: sqlite3.Connection) -> None:
+def begin_to_read(reader: sqlite3.Connection, query: str = "SELECT length(picture) FROM pictures") -> None:
     reader.execute("BEGIN")
-    reader.execute("SELECT length(picture) FROM pictures").fetchone()
+    reader.execute(query).fetchone()
 
 
 @contextmanager
-def readers_without_a_pause(path: Path) -> Iterator[None]:
+def readers_without_a_pause(path: Path, query: str = "SELECT length(picture) FROM pictures") -> Iterator[None]:
     """Four readers, of which one at least reads at any time, each for a few milliseconds."""
     over = threading.Event()
 
     def read() -> None:
         with closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as reader:
             while not over.is_set():
-                begin_to_read(reader)
+                begin_to_read(reader, query)
                 time.sleep(0.004)
                 reader.execute("COMMIT")
 
