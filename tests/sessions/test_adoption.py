@@ -301,6 +301,7 @@ async def test_a_server_that_has_let_go_ends_nothing_and_attaches_nobody(tmp_pat
         room = session["daily_room"]
         headers = {"authorization": f"Bearer {room['token']}", "content-type": "application/sdp"}
         for answer in (
+            await service.client.put(f"/v1/sessions/{session['session_id']}/end"),
             await service.client.get(f"{room['url']}/picture", headers=headers),
             await service.client.get(f"{room['url']}/whep/view_1", headers=headers),
             await service.client.post(f"{room['url']}/whep", content="v=0", headers=headers),

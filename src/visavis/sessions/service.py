@@ -17,6 +17,7 @@ from visavis.engine.pack_ref import PackRef
 from visavis.errors import (
     AvatarNotFound,
     BackgroundLimitReached,
+    PerformerLost,
     RoomNotFound,
     SessionEnded,
     SessionLimitReached,
@@ -345,14 +346,21 @@ class Sessions:
         return self._live.table.until_ms(record)
 
     async def end(self, key: KeyRecord, session_id: str) -> SessionRecord:
-        """End a session. A second end changes nothing. Raises `SessionNotFound`, `SessionNotStarted`."""
+        """End a session. A second end changes nothing. Raises `SessionNotFound`, `SessionNotStarted` and
+        `PerformerLost` (the next server performs it).
+        """
         record = await self.get(key, session_id)
-        return await self._live.end(record.id, EndReason.CLIENT) or record
+        return self._ended(await self._live.end(record.id, EndReason.CLIENT) or record)
 
     async def end_as_operator(self, session_id: str) -> SessionRecord:
-        """End a session of any account. A second end changes nothing. Raises `SessionNotFound`, `SessionNotStarted`."""
+        """End a session of any account. A second end changes nothing. Raises as `end` does."""
         record = await self.find(session_id)
-        return await self._live.end(record.id, EndReason.OPERATOR, by=acting.get()) or record
+        return self._ended(await self._live.end(record.id, EndReason.OPERATOR, by=acting.get()) or record)
+
+    def _ended(self, record: SessionRecord) -> SessionRecord:
+        if self._live.gone and record.status == Status.STARTED:
+            raise PerformerLost("The server changes", suggestion="Try again in a moment")
+        return record
 
     async def listed(
         self,

@@ -21,6 +21,7 @@ from visavis.errors import (
     InvalidMetadata,
     InvalidRequest,
     InvalidRoomPlatform,
+    PerformerLost,
     RoomEncrypted,
     RoomPlatformUnavailable,
     RoomRefused,
@@ -44,7 +45,7 @@ _STARTING: tuple[refusals.Kind, ...] = (
     RoomUnreachable,
     *refusals.PERFORMANCE,
 )
-_ENDING: tuple[refusals.Kind, ...] = (SessionNotFound, SessionNotStarted)
+_ENDING: tuple[refusals.Kind, ...] = (SessionNotFound, SessionNotStarted, PerformerLost)
 
 CREATE: Described = {
     "summary": "Create a session",
