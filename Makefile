@@ -67,10 +67,10 @@ faults: setup
 	@VISAVIS_FAULTS=full sh scripts/test tests/faults tests/test_disks.py tests/bench --timeout=1800 \
 		-o faulthandler_timeout=4000
 
-# LiveKit's agents, the newest and an old release, against real servers: minutes.
+# LiveKit's agents, the newest and an old release, against real servers, and pages of others: minutes.
 conformance: setup
 	@VISAVIS_CONFORMANCE=full sh scripts/test tests/livekit tests/livekit/conformance.py tests/livekit/node_plugin.py \
-		-s --timeout=1800 -o faulthandler_timeout=2000
+		tests/frontends/agent_page.py tests/frontends/builds.py -s --timeout=1800 -o faulthandler_timeout=2000
 
 # What no input may do, at full size: half an hour. Guided by coverage where atheris can be installed.
 fuzz: setup
