@@ -7098,7 +7098,7 @@ export interface operations {
           "application/json": components["schemas"]["Error"];
         };
       };
-      /** @description The server cannot read or write its data now: the disk is full, read-only or broken */
+      /** @description The process that performed the session is gone or does not answer. The server cannot read or write its data now: the disk is full, read-only or broken */
       503: {
         headers: {
           "Request-Id": components["headers"]["Request-Id"];

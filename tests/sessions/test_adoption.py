@@ -305,6 +305,7 @@ async def test_a_server_that_has_let_go_ends_nothing_and_attaches_nobody(tmp_pat
             await service.client.get(f"{room['url']}/picture", headers=headers),
             await service.client.get(f"{room['url']}/whep/view_1", headers=headers),
             await service.client.post(f"{room['url']}/whep", content="v=0", headers=headers),
+            await service.client.get(f"/v1/sessions/{session['session_id']}/metrics"),
         ):
             assert (answer.status_code, answer.json()["error"]["code"]) == (503, "PERFORMER_LOST"), "it has not ended"
         await service.services.live.end(session["session_id"], EndReason.CLIENT)

@@ -365,13 +365,17 @@ class LiveSessions:
         return await self._session(session_id).performer.restart_ice(viewer_id=viewer_id, fragment=fragment)
 
     def metrics_of(self, record: SessionRecord) -> SessionMetrics:
-        """Return the metrics of a session that runs or has ended lately. Raises `SessionNotStarted`, `SessionEnded`."""
+        """Return the metrics of a session that runs or has ended lately. Raises `SessionNotStarted`, `SessionEnded` and
+        `PerformerLost` (the next server performs it).
+        """
         session = self.table.running.get(record.id)
         metrics = self.observer.ended_metrics.get(record.id) if session is None else session.metrics
         if metrics is not None:
             return metrics
         if record.status == Status.CREATED:
             raise SessionNotStarted("Session has not been started", suggestion="Start the session first")
+        if record.status == Status.STARTED and self.gone:
+            raise PerformerLost("The server changes", suggestion="Try again in a moment")
         raise SessionEnded("The metrics of this session are not kept any more")
 
     def has_viewer(self, session_id: str, viewer_id: str) -> bool:

@@ -192,5 +192,5 @@ METRICS: Described = {
     "description": "Of a session that runs, or is among the last 256 that have ended since the server started.",
     "response_model": metrics_schemas.SessionMetricsAnswer,
     "responses": answer(200, {"Running": examples.SESSION_METRICS})
-    | refusals.v1(SessionNotFound, SessionNotStarted, SessionEnded),
+    | refusals.v1(SessionNotFound, SessionNotStarted, SessionEnded, PerformerLost),
 }
