@@ -48,7 +48,8 @@ def command(user: int, *words: str) -> list[str]:
 
 def environment(folder: Path, mode: str) -> dict[str, str]:
     own = {"VISAVIS_DATA_DIR": str(folder), "VISAVIS_DATA_MODE": mode, "VISAVIS_STAGES": "1", "HOME": "/"}
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # of the measurement of coverage
+    # What measures coverage writes into the checkout, where these users may not.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHONPATH", "COVERAGE"))}
     return kept | own
 
 
