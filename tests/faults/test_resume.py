@@ -69,6 +69,17 @@ class ResumingClient:
         except (TimeoutError, ConnectionClosed):
             return
 
+    async def read_until(self, kind: str) -> None:
+        """Take messages until one of this type came. Raises: AssertionError with what came last, after `WITHIN_S`."""
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                while not any(message["type"] == kind for message in self.received):
+                    await self.read(0.2)
+        except TimeoutError:
+            open_ = self.connection is not None and self.connection.close_code is None
+            last = [(message["seq"], message["type"]) for message in self.received[-5:]]
+            raise AssertionError(f"no {kind}; open: {open_}, not taken: {list(self._unsent)}, last: {last}") from None
+
     async def _while_open(self, call: Any) -> None:
         try:
             await call(self.connection)
@@ -117,9 +128,7 @@ async def test_motion_has_no_gap_and_no_frame_twice_though_its_client_was_away(s
         client.break_connection()
         await asyncio.sleep(0.6)  # it is away
         await client.open()
-    async with asyncio.timeout(WITHIN_S):
-        while client.received[-1]["type"] != "agent.playback.finished":
-            await client.read(0.2)
+    await client.read_until("agent.playback.finished")
     assert client.connection is not None
     await client.connection.close()
     motion = [m for m in client.received if m["type"] == "agent.motion" and m["utterance_id"] == "u"]
