@@ -11,7 +11,7 @@ import pytest
 from tests.stage.flashing_parts import parts
 from visavis.stage import calibration
 from visavis.stage.costs import CostModel, Measurement, Work
-from visavis.stage.port.report import LIVE_FACTOR, UNMEASURED_COSTS, FrameCosts
+from visavis.stage.port.report import LIVE_FACTOR, UNMEASURED_COSTS, FrameCosts, SessionShape
 
 MEASURED = Measurement(costs=FrameCosts(fixed_ms=3.0, per_mpx_ms=3.0), yardstick_ms=0.5)
 FRAME_MS = MEASURED.costs.frame_ms(512, 512)
@@ -24,14 +24,17 @@ def model() -> CostModel:
 
 
 def work(sessions: int, *, speaking: int = 25, silent: int = 0, viewers: int = 1) -> list[Work]:
-    one = Work(width_px=512, height_px=512, speaking_frames=speaking, silent_frames=silent, viewers=viewers)
+    one = Work(width_px=512, height_px=512, fps=25, speaking_frames=speaking, silent_frames=silent, viewers=viewers)
     return [one] * sessions
 
 
-def taken_s(sessions: int, *, factor: float = 1.0, viewers: int = 1) -> float:
-    """What a second of speaking sessions takes if the measurement is right, times a factor."""
+def taken_s(sessions: int, *, factor: float = 1.0, viewers: int = 1, viewer_factor: float = 1.0) -> float:
+    """What a second of speaking sessions takes if the measurement is right, times a factor, and viewers after the
+    first times another.
+    """
     frames_s = 25 * FRAME_MS * LIVE_FACTOR / 1000
-    return sessions * factor * (frames_s + MEASURED.costs.viewer_cores(viewers))
+    further_s = MEASURED.costs.further_viewer_cores(viewers - 1) * viewer_factor
+    return sessions * factor * (frames_s + MEASURED.costs.viewer_cores(1) + further_s)
 
 
 def factor(costs: CostModel) -> float:
@@ -67,6 +70,28 @@ def test_a_clock_that_halves_doubles_the_costs_within_ten_seconds() -> None:
         both.learn_yardstick(1.0)
         both.learn(work(4), used_s=taken_s(4, factor=2.0), passed_s=1.0)
     assert factor(both) == pytest.approx(2.0, abs=0.05)
+
+
+@pytest.mark.parametrize("speed", [1.0, 1.5])
+@pytest.mark.parametrize("viewer_factor", [0.5, 3.0])
+def test_what_viewers_cost_is_learned_apart_from_what_frames_cost(speed: float, viewer_factor: float) -> None:
+    costs = model()
+    for viewers in (1, 100, 200):
+        for _ in range(25):
+            used_s = taken_s(1, factor=speed, viewers=viewers, viewer_factor=viewer_factor)
+            costs.learn(work(1, viewers=viewers), used_s=used_s, passed_s=1.0)
+    assert factor(costs) == pytest.approx(speed, rel=0.02)
+    shape = SessionShape(width_px=512, height_px=512, viewers=300)
+    right = taken_s(1, factor=speed, viewers=300, viewer_factor=viewer_factor)
+    assert costs.costs.session_cores(shape) == pytest.approx(right, rel=0.03)
+
+
+def test_viewers_of_silence_or_of_a_lower_rate_teach_nothing_about_viewers() -> None:
+    costs = model()
+    for _ in range(50):
+        costs.learn(work(1, speaking=0, silent=25, viewers=100), used_s=0.05, passed_s=1.0)
+        costs.learn(work(1, speaking=12, viewers=100), used_s=0.05, passed_s=1.0)
+    assert costs.costs == MEASURED.costs
 
 
 def test_silent_sessions_teach_nothing_about_speech() -> None:

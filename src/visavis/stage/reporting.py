@@ -25,6 +25,7 @@ from visavis.stage.session import StageSession
 REPORT_EVERY_S = 1.0
 WINDOW_REPORTS = 3  # what is reported as taken is the mean of so many seconds
 YARDSTICK_EVERY_REPORTS = 2
+JOINING_REPORTS = 2  # a viewer takes its handshake within so many after its offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,11 @@ class Reporting:
         self._samples: deque[_Sample] = deque([_sample()], maxlen=WINDOW_REPORTS + 1)
         self._worked: dict[str, tuple[int, int]] = {}  # by session: its frames so far, as of the last report
         self._number = 0
+        self._joining_until = 0  # the report until which somebody may be joining
+
+    def viewer_joins(self) -> None:
+        """Learn nothing from the next seconds: somebody has made an offer."""
+        self._joining_until = self._number + 1 + JOINING_REPORTS
 
     def report(self) -> StageReport:
         """Return the state of the stage now, with what was taken in the last seconds."""
@@ -93,11 +99,13 @@ class Reporting:
         self._number += 1
         if self._number % YARDSTICK_EVERY_REPORTS == 0:
             self._costs.learn_yardstick(yardstick_ms())
-        self._costs.learn(
-            self._works(),
-            used_s=after.own_s - before.own_s,
-            passed_s=max(after.counters.at_s - before.counters.at_s, 1e-3),
-        )
+        works = self._works()
+        if self._number > self._joining_until:
+            self._costs.learn(
+                works,
+                used_s=after.own_s - before.own_s,
+                passed_s=max(after.counters.at_s - before.counters.at_s, 1e-3),
+            )
 
     def _works(self) -> list[Work]:
         """Return what each session has done since the last call."""
@@ -110,6 +118,7 @@ class Reporting:
                 Work(
                     width_px=shape.width_px,
                     height_px=shape.height_px,
+                    fps=shape.fps,
                     speaking_frames=frames[0] - speaking,
                     silent_frames=frames[1] - silent,
                     viewers=shape.viewers,

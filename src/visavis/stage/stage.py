@@ -155,6 +155,7 @@ class Stage:
         if isinstance(request.command, messages.Offer):
             shapes = {one: other.session.shape for one, other in self._sessions.items()}
             check_audience(session_id, shapes, self._costs.costs)
+            self.reporting.viewer_joins()
         try:
             result = await _carry_out(owned, request.command)
         except VisavisError as error:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import msgspec
 
 # Shares of what a frame of 512x512 costs: what the first viewer of a session costs in a second, and with it all that
-# a session does only while it is watched (docs/decisions/0027), and what each further one costs (0033) ...
+# a session does only while it is watched (docs/decisions/0027), and what each further one costs until the stage has
+# learned it (0033) ...
 FIRST_VIEWER_FRAMES_PER_S, VIEWER_FRAMES_PER_S = 2.6, 0.45
 # ... and how much a frame costs in a stage for each ms that it costs in a calibration, which sends nothing and keeps
 # the caches warm: 14 sessions on two cores took 1.6 cores, and 1.15 by calibration.
@@ -28,21 +29,28 @@ class SessionShape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FrameCosts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a frame of a speaking session costs on one core: a fixed part, and one for each million pixels."""
+    """What a frame of a speaking session costs on one core: a fixed part, and one for each million pixels.
+    `viewer_frames_per_s`: what each viewer after the first costs in a second, as a share of a frame of 512x512.
+    """
 
     fixed_ms: float
     per_mpx_ms: float
+    viewer_frames_per_s: float = VIEWER_FRAMES_PER_S
 
     def frame_ms(self, width_px: int, height_px: int) -> float:
         return self.fixed_ms + self.per_mpx_ms * width_px * height_px / 1e6
 
     def times(self, factor: float) -> FrameCosts:
-        return FrameCosts(fixed_ms=self.fixed_ms * factor, per_mpx_ms=self.per_mpx_ms * factor)
+        return msgspec.structs.replace(self, fixed_ms=self.fixed_ms * factor, per_mpx_ms=self.per_mpx_ms * factor)
 
     def viewer_cores(self, viewers: int) -> float:
         """What the viewers of a session cost together."""
-        frames_per_s = FIRST_VIEWER_FRAMES_PER_S + (viewers - 1) * VIEWER_FRAMES_PER_S if viewers else 0.0
-        return frames_per_s * (self.fixed_ms + self.per_mpx_ms * _SMALL_MPX) / 1000
+        first = FIRST_VIEWER_FRAMES_PER_S * (self.fixed_ms + self.per_mpx_ms * _SMALL_MPX) / 1000 if viewers else 0.0
+        return first + self.further_viewer_cores(viewers - 1)
+
+    def further_viewer_cores(self, viewers: int) -> float:
+        """What so many viewers of a session cost beside its first one."""
+        return max(0, viewers) * self.viewer_frames_per_s * (self.fixed_ms + self.per_mpx_ms * _SMALL_MPX) / 1000
 
     def session_cores(self, shape: SessionShape) -> float:
         """What a session costs. One viewer is counted even while there is none."""
