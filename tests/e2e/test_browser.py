@@ -7,7 +7,7 @@ from itertools import pairwise
 from statistics import median
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Request, Response, expect
 
 from tests.e2e.browser import BARRIERS, BLOCK_SOUND, CHROMIUM, RECEIVED, REFUSE_TO_PLAY, WATCH, chromium, opened_page
 from tests.e2e.wire_session import receive, running_session, speak
@@ -36,6 +36,7 @@ async def test_the_room_page_plays_pictures_and_sound(
         room = session["daily_room"]
         async with opened_page(browser, f"{room['url']}?t={room['token']}", expected="410 (Gone)") as page:
             await expect(page.locator("#room")).to_have_attribute("data-state", "live", timeout=TIMEOUT_MS)
+            restarts: list[str] = []
             idle = await page.evaluate(WATCH, 50)
             quiet = await page.evaluate(RECEIVED)
             await speak(channel, SAMPLE, "sample")
@@ -60,6 +61,13 @@ async def test_the_room_page_plays_pictures_and_sound(
                 assert await page.evaluate(FIT) == whole
                 assert len((await page.evaluate(WATCH, 3))["times"]) == 3, "it plays on"
 
+            async with page.expect_response(is_restart, timeout=TIMEOUT_MS) as restarted:
+                page.on("request", lambda request: restarts.append(request.url) if is_restart(request) else None)
+                await page.evaluate("for (let time = 0; time < 3; time++) dispatchEvent(new Event('online'))")
+            assert (await restarted.value).status == 200
+            assert len((await page.evaluate(WATCH, 50))["times"]) == 50, "it plays on over the path that it found"
+            assert len(restarts) == 1, "of several at once the newest alone is asked for"
+
             await page.keyboard.press("m")
             assert await page.evaluate("document.querySelector('video').muted") is True
             await page.keyboard.press("m")
@@ -68,6 +76,12 @@ async def test_the_room_page_plays_pictures_and_sound(
 
             await sessions.end(session["session_id"])
             await expect(page.locator("#headline")).to_have_text("The session has ended", timeout=TIMEOUT_MS)
+
+
+def is_restart(exchange: Request | Response) -> bool:
+    """Whether it restarts ICE (RFC 9725, section 4.3.3)."""
+    request = exchange.request if isinstance(exchange, Response) else exchange
+    return request.method == "PATCH" and request.headers.get("if-match") == "*"
 
 
 # A phone, held upright and then turned.

@@ -113,31 +113,43 @@ export async function joinRoom(
     deleteResource(resource, token);
     return { kind: "unreachable", barrier: isAnswered || signal.aborted ? null : await barrierTo(whepUrl) };
   }
+  let restarting = new AbortController();
   return {
     peer,
     stream,
     leave() {
+      restarting.abort();
       deleteResource(resource, token); // first: the closing of the peer tells the server, too
       resource = null;
       peer.close();
     },
     isKnown: () => isKnown(resource, token),
     restart() {
-      if (resource !== null && peer.signalingState === "stable") void restartIce(peer, resource, token, trickle);
+      if (resource === null || peer.signalingState !== "stable") return;
+      restarting.abort(); // the newest counts, here and on the server: an older one may wait for a path that is gone
+      restarting = new AbortController();
+      void restartIce(peer, resource, token, trickle, restarting.signal);
     },
   };
 }
 
 /** Begin a new ICE session (RFC 9725, section 4.3.3): DTLS and media go on, on whatever path it finds. Never throws. */
-async function restartIce(peer: RTCPeerConnection, resource: string, token: string, trickle: Trickle): Promise<void> {
+async function restartIce(
+  peer: RTCPeerConnection,
+  resource: string,
+  token: string,
+  trickle: Trickle,
+  signal: AbortSignal,
+): Promise<void> {
   try {
     const offer = await peer.createOffer({ iceRestart: true });
     const headers = { "content-type": FRAGMENT_TYPE, "if-match": "*", authorization: `Bearer ${token}` };
     const body = fragment(offer.sdp ?? "", []);
-    const response = await fetch(resource, { method: "PATCH", headers, body });
+    const response = await fetch(resource, { method: "PATCH", headers, body, signal });
     const before = peer.remoteDescription?.sdp;
-    if (response.status !== 200 || before === undefined) return;
-    const answer = answerWith(before, await response.text());
+    const restarted = await response.text();
+    if (signal.aborted || response.status !== 200 || before === undefined) return;
+    const answer = answerWith(before, restarted);
     const iceServers = parseIceLinks(response.headers.get("link") ?? "");
     if (iceServers.length > 0) peer.setConfiguration({ ...CONFIGURATION, iceServers });
     trickle.restart();
