@@ -71,11 +71,11 @@ async def test_the_console_has_no_violation_in_any_view(
             await inspector.look(f"console-{view}")
             await inspector.walk(f"console-{view}", presses=8)
             if view in ("keys", "plans", "webhooks"):
-                await page.locator(".view-head .solid").click()
+                await page.locator(".view-head .solid[type=button]").click()
                 await inspector.look(f"console-new-{view}")
                 await expect(page.locator("dialog :focus")).to_have_count(1)
                 await page.keyboard.press("Escape")
-                await expect(page.locator(".view-head .solid")).to_be_focused()
+                await expect(page.locator(".view-head .solid[type=button]")).to_be_focused()
         await page.goto(f"{server.base_url}/console#/webhooks/{webhook_id}")
         await page.locator(".deliveries summary").first.click(timeout=TIMEOUT_MS)
         await expect(page.locator(".deliveries pre")).to_be_visible(timeout=TIMEOUT_MS)
