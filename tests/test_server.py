@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -125,6 +126,23 @@ def test_a_server_survives_its_stage_stops_cleanly_and_starts_again(tmp_path: Pa
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=TIMEOUT_S)
         assert process.returncode == 0
+
+
+def test_a_server_that_owns_its_process_keeps_what_stays_out_of_collections_once_it_is_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = threading.Event()
+    monkeypatch.setattr("visavis.server.keep_what_is_there", kept.set)
+    with RunningServer(Settings(data_dir=tmp_path), fleet=FakeFleet(), prepare=fake_prepare) as server:
+        readiness = server.services.readiness
+        wait_until_ready(server.base_url)
+        readiness.stage = False
+        server._server._settles = True  # as `visavis serve` says it; the process of these tests is not the server's
+        assert not kept.wait(0.3), "the start goes on"
+        readiness.stage = True
+        assert kept.wait(TIMEOUT_S)
+        kept.clear()
+        assert not kept.wait(0.3), "it happens once"
 
 
 def test_an_invalid_setting_or_a_port_in_use_is_one_line(tmp_path: Path) -> None:

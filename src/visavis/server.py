@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import resource
 import signal
@@ -53,6 +52,7 @@ from visavis.fleet.roster import check_stages_can_be_taken_over
 from visavis.logs import configure_logs
 from visavis.machine import file_modes
 from visavis.machine.cores import cores, processes_for
+from visavis.machine.garbage import PAUSES, keep_what_is_there
 from visavis.machine.network import taken_ports
 from visavis.machine.process_memory import refuse_huge_pages, share_one_arena
 from visavis.orphans import Orphans
@@ -107,9 +107,9 @@ def serve(
         name_taken_ports(settings)
         if take_over:  # clients wait until this server has started, instead of being refused
             listener.listen(WAITING_CONNECTIONS)
-        server = Server(settings, listener, certificate=certificate)
-        gc.collect()
-        gc.freeze()  # modules and routes stay: a collection that visits them holds the event loop for 150 ms
+        server = Server(settings, listener, certificate=certificate, owns_process=True)
+        keep_what_is_there()  # modules and routes
+        PAUSES.watch()
         with listener:
             server.run(sockets=[listener])
     if server.broken:
@@ -220,8 +220,11 @@ class Server(uvicorn.Server):
         prepare: Prepare = prepare_with_engine,
         *,
         certificate: RenewedPair | None = None,
+        owns_process: bool = False,
     ) -> None:
-        """`certificate`: with which the server speaks HTTPS; None: it speaks HTTP."""
+        """`certificate`: with which the server speaks HTTPS; None: it speaks HTTP. `owns_process`: whether what the
+        process has when the server is ready stays as long as the process.
+        """
         listens_to_loopback = is_loopback(listener.getsockname()[0])
         self.app = create_app(settings, fleet, prepare, listens_to_loopback=listens_to_loopback)
         self._url = url_of(listener, certificate)
@@ -231,6 +234,7 @@ class Server(uvicorn.Server):
         self._drain_s = settings.drain_s
         self._forced = False  # set by a second signal
         self._succession = Succession(settings.data_dir)
+        self._settles = owns_process  # until the server was ready for the first time
         self._hands_over = False  # set once, when another server shall go on with the sessions
         self._sweeping: asyncio.Task[None] | None = None  # from startup to shutdown
         self._reaping: asyncio.Task[None] | None = None  # likewise, as process 1
@@ -315,6 +319,9 @@ class Server(uvicorn.Server):
             if task is not None and task.done():
                 log.error("task_failed", task=name, exc_info=None if task.cancelled() else task.exception())
                 self.services.vitals.note(name)
+        if self._settles and self.services.readiness.is_complete:
+            self._settles = False
+            keep_what_is_there()  # what the start has imported, opened and read
         if counter % TICKS_PER_LOOK == 0 and not self.should_exit and self._succession.is_awaited():
             self.hand_over()
         return await super().on_tick(counter) or self.broken is not None

@@ -107,6 +107,9 @@ def test_the_api_is_measured_with_many_sessions(server: live.LiveServer) -> None
     for call in ("get", "create", "list"):
         assert found[f"{call}_share"] == pytest.approx(found[f"{call}_per_s"] / found["healthz_per_s"], rel=0.2)
     assert 0 < found["get_ms"]["p50"] <= found["get_ms"]["p99"] and found["list_ms"]["p95"] > 0
+    for paced in (found["get_ms"], found["healthz_ms"]):
+        assert len(paced["p99_of_rounds"]) == api.ROUNDS and 0 <= paced["waited_share"] < 1
+        assert paced["collecting_ms"] >= 0 and paced["longest_collection_ms"] is not None
     assert min(found["revoked_by_api_ms"], found["revoked_by_command_ms"]) >= 0
     assert record["wanted"] == {"get_per_s": 1200, "create_per_s": 240, "get_ms, p99": 19, "list_ms, p95": 25}
     answer = httpx.get(f"{server.base_url}/v1/sessions?status=ended&limit=100", headers={"x-api-key": server.key})

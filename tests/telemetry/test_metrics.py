@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.contract import reference
+from visavis.machine.garbage import Pauses
 from visavis.sessions.lifecycle import EndReason
 from visavis.stage.port.events import PerformerMetrics, ViewerQuality
 from visavis.stage.port.report import MediaPortReport, StageReport
+from visavis.telemetry import metrics as telemetry
 from visavis.telemetry.metrics import Metrics, State
 
 IDLE = State(running=0, starting=0, most_sessions=10, viewers=0, channels=0, queued_s=0.0)
@@ -130,3 +133,14 @@ def test_two_servers_in_one_process_count_apart() -> None:
     one.viewer_joined()
     assert values(one)["visavis_viewers_joined_total"] == 1
     assert values(other)["visavis_viewers_joined_total"] == 0
+
+
+def test_pauses_of_the_garbage_collector_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses = Pauses()
+    monkeypatch.setattr(telemetry, "PAUSES", pauses)
+    for pause_s in (0.0004, 0.004, 3.0):
+        pauses.add(pause_s)
+    told = values(Metrics())
+    name = "visavis_garbage_collection_seconds"
+    assert [told[f"{name}_bucket{{le={le}}}"] for le in ("0.001", "0.0025", "0.005", "1.0", "+Inf")] == [1, 1, 2, 2, 3]
+    assert told[f"{name}_count"] == 3 and told[f"{name}_sum"] == pytest.approx(3.0044)

@@ -65,7 +65,7 @@ def readiness_of(services: Services) -> Ready:
     status: Literal["ready", "starting", "stopping", "unready"] = "ready"
     if services.live.starts.stopped or broken is not None:
         status = "stopping"
-    elif not (started.stage and started.default_avatar):
+    elif not started.is_complete:
         status = "starting"
     elif problems:
         status = "unready"

@@ -48,6 +48,10 @@ class Readiness:
     default_avatar: bool = False
     stage: bool = False
 
+    @property
+    def is_complete(self) -> bool:
+        return self.default_avatar and self.stage
+
 
 @dataclass(slots=True, kw_only=True)
 class Services:

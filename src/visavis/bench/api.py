@@ -5,7 +5,9 @@ A real server (one process) is called over loopback with an API key. For each da
 - `GET /healthz`, which needs no key and no database: what HTTP alone costs here. All other figures are also given as a
   share of it, because it changes with the machine and its neighbours as they do.
 - `GET /v1/sessions/{id}` and `POST /v1/sessions`, on connections that ask again as soon as they are answered.
-- How late `GET /v1/sessions/{id}` is answered at half of that rate.
+- How late `GET /v1/sessions/{id}` is answered at half of that rate, and how late `/healthz` is at the same pace. Beside
+  each stands what tells the server's own delays from its neighbours': the share of the time that its event loop was
+  ready to run and had no core, and how long its garbage collector held it.
 - A page of a hundred sessions, anywhere among a million.
 - How soon a key is refused that the API or the command line has revoked.
 """
@@ -15,17 +17,21 @@ from __future__ import annotations
 import asyncio
 import random
 import tempfile
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from visavis.api.cursors import cursor_after
 from visavis.bench.figures import Repeated, percentiles_ms, print_json, print_rows
+from visavis.bench.garbage_collections import Collections, collections
 from visavis.bench.http_calls import Call, Calls
 from visavis.bench.live import LiveServer, machine_members, running_server
 from visavis.bench.many_sessions import add_ended_sessions
 from visavis.bench.pipeline import speaking_fps
+from visavis.bench.processes import waited_s
 from visavis.bench.revocations import revocations_s
 from visavis.errors import SettingInvalid
 from visavis.sessions.session_metrics import Percentiles
@@ -45,6 +51,55 @@ NO_LIMITS = {
 
 
 @dataclass(slots=True)
+class Paced:
+    """A call at half of the rate of GET, in all rounds. `late_s`: how late each was answered, a list for each round.
+    `seconds`: of all rounds, and `waited_s`, in which the server's event loop was ready and had no core.
+    """
+
+    late_s: list[list[float]] = field(default_factory=list)
+    seconds: float = 0.0
+    waited_s: float = 0.0
+    collected: Collections = field(default_factory=Collections)
+
+    async def measure(self, server: LiveServer, calls: Calls, call: Call, *, per_s: float, seconds: float) -> None:
+        """Measure one more round."""
+        async with server.client() as http:
+            collected, waited, began_s = await collections(http), waited_s(server.pid), time.monotonic()
+            self.late_s.append(await calls.latencies_s(call, per_s=per_s, seconds=seconds))
+            self.seconds += time.monotonic() - began_s
+            self.waited_s += waited_s(server.pid) - waited
+            self.collected += await collections(http) - collected
+
+    @property
+    def p99_of_rounds_ms(self) -> list[float | None]:
+        return [percentiles_ms(one).p99 for one in self.late_s]
+
+    @property
+    def all_ms(self) -> Percentiles:
+        return percentiles_ms(chain.from_iterable(self.late_s))
+
+    @property
+    def waited_share(self) -> float:
+        return self.waited_s / self.seconds
+
+    def members(self) -> dict[str, object]:
+        return {
+            **asdict(self.all_ms),
+            "p99_of_rounds": self.p99_of_rounds_ms,
+            "waited_share": round(self.waited_share, 3),
+            "collecting_ms": round(self.collected.sum_s * 1000, 1),
+            "longest_collection_ms": self.collected.longest_ms,
+        }
+
+    def text(self) -> str:
+        rounds = ", ".join(str(p99) for p99 in self.p99_of_rounds_ms)
+        return (
+            f"{_latencies(self.all_ms)} (rounds: {rounds}); {self.waited_share:.0%} of the time without a core; "
+            f"{self.collected.text}"
+        )
+
+
+@dataclass(slots=True)
 class Measured:
     """Answers in a second, one figure for each round, and latencies in seconds."""
 
@@ -52,8 +107,8 @@ class Measured:
     get: list[float] = field(default_factory=list)
     create: list[float] = field(default_factory=list)
     list_page: list[float] = field(default_factory=list)
-    healthz_s: list[float] = field(default_factory=list)  # at the pace of `get_s`
-    get_s: list[float] = field(default_factory=list)
+    healthz_paced: Paced = field(default_factory=Paced)
+    get_paced: Paced = field(default_factory=Paced)
     list_page_s: list[float] = field(default_factory=list)
     revoked_s: dict[str, list[float]] = field(default_factory=dict)  # by what has revoked the key
 
@@ -89,8 +144,8 @@ async def measure(server: LiveServer, database_url: str, *, sessions: int, secon
             measured.list_page.append(await calls.rate(page(), seconds=seconds))
             measured.create.append(await calls.rate(create, seconds=seconds))
             pace = measured.get[-1] / 2
-            measured.get_s += await calls.latencies_s(get, per_s=pace, seconds=seconds)
-            measured.healthz_s += await calls.latencies_s(healthz, per_s=pace, seconds=seconds)
+            await measured.get_paced.measure(server, calls, get, per_s=pace, seconds=seconds)
+            await measured.healthz_paced.measure(server, calls, healthz, per_s=pace, seconds=seconds)
         measured.list_page_s = await calls.times_s(page, count=PAGES)
     measured.revoked_s = await revocations_s(server, database_url, rounds=REVOCATIONS)
     return measured
@@ -111,8 +166,8 @@ def members(measured: Measured) -> dict[str, object]:
         **{f"{name}_per_s_spread": one.spread for name, one in repeated.items()},
         **{f"{name}_share": one.median for name, one in shares.items()},
         **{f"{name}_share_spread": one.spread for name, one in shares.items()},
-        "get_ms": percentiles_ms(measured.get_s),
-        "healthz_ms": percentiles_ms(measured.healthz_s),
+        "get_ms": measured.get_paced.members(),
+        "healthz_ms": measured.healthz_paced.members(),
         "list_ms": percentiles_ms(measured.list_page_s),
         **{f"revoked_by_{way}_ms": round(max(found) * 1000) for way, found in measured.revoked_s.items()},
     }
@@ -176,8 +231,8 @@ def _rows(measured: Measured) -> list[tuple[str, object]]:
         rows.append((name, f"{rate(values)}; {measured.share(values).median:.2f} of /healthz"))
     return [
         *rows,
-        ("GET /v1/sessions/{id} at half of that", _latencies(percentiles_ms(measured.get_s))),
-        ("GET /healthz at the same pace", _latencies(percentiles_ms(measured.healthz_s))),
+        ("GET /v1/sessions/{id} at half of that", measured.get_paced.text()),
+        ("GET /healthz at the same pace", measured.healthz_paced.text()),
         ("a page of 100 anywhere, one after the other", _latencies(percentiles_ms(measured.list_page_s))),
         ("a key revoked by the API is refused after", _longest(measured.revoked_s["api"])),
         ("a key revoked by the command line is refused after", _longest(measured.revoked_s["command"])),

@@ -18,6 +18,16 @@ def cpu_s(pids: Iterable[int]) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def waited_s(pid: int) -> float:
+    """Return how long the main thread of a process has waited for a core so far, ready to run: what its neighbours
+    took. What a hypervisor takes from the whole machine is not in it.
+    """
+    try:
+        return int((PROC / str(pid) / "task" / str(pid) / "schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
+
+
 def pss_mb(pids: Iterable[int]) -> float:
     """Return the proportional memory of these processes: what they share with others counts by their share."""
     return _memory_mb(pids, "Pss:")

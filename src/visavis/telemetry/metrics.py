@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from prometheus_client import (
     CollectorRegistry,
@@ -18,8 +19,11 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
 
 from visavis import __version__
+from visavis.machine.garbage import PAUSES, PAUSES_S
 from visavis.stage.port.events import PerformerMetrics
 from visavis.stage.port.report import StageReport
 
@@ -48,6 +52,20 @@ class State:
     reports: Sequence[StageReport] = ()
 
 
+class PausesCollector(Collector):
+    """Tells the pauses of the garbage collector, which are noted where no metric may be touched."""
+
+    def collect(self) -> Iterable[HistogramMetricFamily]:
+        ends = [*(str(most_s) for most_s in PAUSES_S), "+Inf"]
+        buckets = list(zip(ends, accumulate(PAUSES.counts), strict=True))
+        yield HistogramMetricFamily(
+            "visavis_garbage_collection_seconds",
+            "Pauses of the server's garbage collector, in which it does nothing else",
+            buckets=buckets,
+            sum_value=PAUSES.sum_s,
+        )
+
+
 class Metrics:
     """The metrics of one server, in a registry of its own."""
 
@@ -56,6 +74,7 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
+        registry.register(PausesCollector())
         build = Gauge("visavis_build_info", "Always 1; the label tells the version", ["version"], registry=registry)
         build.labels(__version__).set(1)
         self._sessions = Gauge(
