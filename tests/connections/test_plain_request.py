@@ -51,6 +51,7 @@ def test_a_browser_is_led_to_https(method: str, host: str, target: str, location
         request("Host: box.lan", line="GET http://evil.example/ HTTP/1.1"),
         request(line="GET / HTTP/1.0"),
         b"\x00\x01\x02\r\n\r\n",
+        b"\x17\x03\x03",  # nobody need wait for more of it
         b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
         b"GET / HTTP/1.1\r\nX: " + b"x" * MAX_HEAD_BYTES,
     ],

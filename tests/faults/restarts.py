@@ -44,7 +44,8 @@ class Place:
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        scheme = "https" if "VISAVIS_TLS_CERT" in self.environment else "http"
+        return f"{scheme}://127.0.0.1:{self.port}"
 
     @property
     def server(self) -> subprocess.Popen[bytes]:

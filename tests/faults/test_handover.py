@@ -12,15 +12,27 @@ from tests.faults.restarts import Client, Session, place
 from tests.faults.scale import FULL, SCALE
 from tests.faults.test_interruptions import sound
 from visavis.errors import CloseCode
+from visavis.tls import command
 
 pytestmark = pytest.mark.anyio
 HANDOVERS = 1 if SCALE == 1 else 5
 PIECES = 40  # of 0.1 s, between two hand-overs
 
 
-@pytest.mark.parametrize("how", ["take over", "signal"] if FULL else ["signal"])
-async def test_a_hand_over_in_the_middle_of_speech_loses_no_word(tmp_path: Path, how: str) -> None:
-    with place(tmp_path) as here:
+@pytest.mark.parametrize(
+    ("how", "secure"),
+    [("signal", True), *([("signal", False), ("take over", True), ("take over", False)] if FULL else [])],
+)
+async def test_a_hand_over_in_the_middle_of_speech_loses_no_word(
+    tmp_path: Path, how: str, secure: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {}
+    if secure:
+        tls = tmp_path / "tls"
+        command.run(["box.lan"], tls)
+        settings = {"VISAVIS_TLS_CERT": str(tls / "server.pem"), "VISAVIS_TLS_KEY": str(tls / "server.key")}
+        monkeypatch.setenv("SSL_CERT_FILE", str(tls / "authority.pem"))  # of every client here
+    with place(tmp_path, **settings) as here:
         here.start()
         await here.ready()
         session = await Session.start(here)
@@ -43,6 +55,7 @@ async def test_a_hand_over_in_the_middle_of_speech_loses_no_word(tmp_path: Path,
                         assert await asyncio.to_thread(old.wait, 30) == 0, here.log
                         if how == "signal":
                             here.start()
+                        assert "graceful shutdown exceeded" not in here.log
                 finished = await client.until("agent.playback.finished", utterance_id=f"u{turn}")
                 assert (finished["position_s"], finished["interrupted"]) == (PIECES / 10, False)
                 await here.ready()

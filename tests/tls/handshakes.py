@@ -27,6 +27,15 @@ def _turns(calling: ssl.SSLObject, answering: ssl.SSLObject) -> Iterator[ssl.SSL
         yield from (calling, answering)
 
 
+def first_flight(*, server_name: str) -> bytes:
+    """Return what a client sends first: a record with its ClientHello."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    sent = ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        client.wrap_bio(ssl.MemoryBIO(), sent, server_hostname=server_name).do_handshake()
+    return sent.read()
+
+
 def trusting(authority_pem: str) -> ssl.SSLContext:
     """Return what a client that has imported an authority shakes hands with."""
     return ssl.create_default_context(cadata=authority_pem)

@@ -36,7 +36,8 @@ class GuardedHttp(H11Protocol, asyncio.BufferedProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.key: Key = 0  # from connection_made on
-        # Set by a protocol that had this connection before: tells the guard, and returns the key.
+        self.below: asyncio.Transport  # from connection_made on: the transport below TLS; without TLS, `transport`
+        # Set by a protocol that had this connection before: sets `below`, tells the guard, and returns the key.
         self.pass_on: Callable[[GuardedHttp], Key] | None = None
         self._upgraded = False
         self._proven = False  # set when a request has shown a valid key or token
@@ -49,6 +50,7 @@ class GuardedHttp(H11Protocol, asyncio.BufferedProtocol):
     # --- what happens to the connection
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.below = transport
         transport.set_write_buffer_limits(high=UNSENT_BYTES)
         if self.client and self.server:
             self.config.guard.came(self.client[0], self.server[0])
@@ -245,10 +247,23 @@ class GuardedHttp(H11Protocol, asyncio.BufferedProtocol):
         slow = phase in (Phase.HEADER, Phase.BODY) and self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE)
         if slow and not self.transport.is_closing():
             self.transport.write(_TIMED_OUT)
-            if not self.transport.get_write_buffer_size():
-                self.transport.close()
+            if not self.below.get_write_buffer_size():
+                self._close_at_once()
                 return
         self.transport.abort()
+
+    def shutdown(self) -> None:
+        """Uvicorn's: the server stops. A connection without a request is closed now."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            super().shutdown()
+        elif not self.transport.is_closing():  # asyncio's TLS takes no second close
+            self._close_at_once()
+
+    def _close_at_once(self) -> None:
+        """Close; do not wait until the other end has confirmed it, as TLS would. Many clients never do."""
+        self.transport.close()
+        if self.scheme == "https" and not self.below.get_write_buffer_size():
+            self.transport.abort()
 
     def prove(self) -> None:
         """A request of this connection has shown a valid key or token."""

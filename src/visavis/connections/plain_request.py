@@ -38,6 +38,8 @@ def decide(head: bytes, *, client: str) -> Served | Answered | None:
 
     `client`: the address that it comes from.
     """
+    if not (head[:1].isalpha() or head[:1] in (b"\r", b"\n")):  # an empty line may come first (RFC 9112, section 2.2)
+        return Answered(answer=bad_request("This is no HTTP"))
     if b"\n\r\n" not in head and b"\n\n" not in head and len(head) <= MAX_HEAD_BYTES:
         return None
     parser = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD_BYTES)

@@ -18,14 +18,15 @@ from visavis.connections.table import Key, Phase
 
 _HANDSHAKE = 0x16  # the first byte of every TLS handshake (RFC 8446, section 5.1); HTTP begins with a letter
 HANDSHAKE_S = 10
-CLOSE_S = 2.0  # how long the other end has to confirm that we have closed
+CLOSE_S = 5.0  # how long the other end has to take what we sent last, and to confirm; as `Limits.closing_s`
+READ_BYTES = 16 * 1024  # at a time; each connection has a buffer of this size. One record of TLS has 16 KB at most
 
 
-class TlsDoor(asyncio.Protocol):
+class TlsDoor(asyncio.Protocol, asyncio.BufferedProtocol):  # the first for uvicorn's types alone
     """A connection until it is known what it speaks, and until its handshake is done; then `GuardedHttp` has it.
 
     A connection that says nothing, or stops within its handshake, is dropped by the guard as one whose header does not
-    come.
+    come. What comes takes turns with what others send (`Turns`): a handshake costs as much as several requests.
     """
 
     def __init__(
@@ -42,7 +43,9 @@ class TlsDoor(asyncio.Protocol):
         self._client = "unknown"
         self._key: Key = 0  # from connection_made on
         self._head = bytearray()  # of a plain request
-        self._is_counted = False  # set while the guard knows this door
+        self._tls: _Tls | None = None  # set when a handshake begins
+        self._plain: GuardedHttp | None = None  # set when the connection is served without TLS
+        self.is_counted = False  # set while the guard knows this door
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -50,19 +53,37 @@ class TlsDoor(asyncio.Protocol):
         address = get_remote_addr(transport)
         self._client = address[0] if address else "unknown"
         self._server_state.connections.add(self)  # type: ignore[arg-type]  # only `shutdown` is called
-        self._is_counted = True
+        self.is_counted = True
         self._key = self._config.guard.opened(self, self._client)
 
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._config.turns.buffer(self)
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._config.turns.received(self, nbytes)
+
     def data_received(self, data: bytes) -> None:
-        if self._transport.is_closing():
-            return
-        if not self._head and data[0] == _HANDSHAKE:
-            self._begin_handshake(data)
-            return
+        """Take the next bytes, also those that were read before another protocol had the connection."""
+        if self._tls is not None:
+            self._tls.take(data)
+        elif self._plain is not None:
+            _feed(self._transport, data)
+        elif not self._head and data[0] == _HANDSHAKE:
+            self._tls = _Tls(self, self._new_http(), self._config, self._loop)
+            self._transport.set_protocol(self._tls)
+            self._tls.connection_made(self._transport)
+            self._tls.take(data)
+        else:
+            self._read_plain(data)
+
+    def _read_plain(self, data: bytes) -> None:
         self._head += data
         match decide(bytes(self._head), client=self._client):
             case Served():
-                self._serve(self._new_http())
+                self._plain = self._new_http()
+                self._transport.set_protocol(self._plain)
+                self._plain.connection_made(self._transport)
+                _feed(self._transport, bytes(self._head))
             case Answered(answer=answer):
                 self._transport.write(answer)
                 self._transport.close()
@@ -73,9 +94,10 @@ class TlsDoor(asyncio.Protocol):
         self.over()
 
     def over(self) -> None:
-        """The connection has ended, and nobody else had it."""
-        if self._is_counted:
-            self._is_counted = False
+        """The connection has ended."""
+        self._config.turns.forget(self)
+        if self.is_counted:  # nobody else had it
+            self.is_counted = False
             self._server_state.connections.discard(self)
             self._config.guard.closed(self._key)
 
@@ -88,21 +110,30 @@ class TlsDoor(asyncio.Protocol):
 
     def _pass_on(self, http: GuardedHttp) -> Key:
         """`http` has the connection from now on; return what the guard calls it."""
-        self._is_counted = False
+        self.is_counted = False
         self._server_state.connections.discard(self)
         self._config.guard.pass_on(self._key, http)
+        http.below = self._transport
         return self._key
 
-    def _serve(self, http: GuardedHttp) -> None:
-        self._transport.set_protocol(http)
-        http.connection_made(self._transport)
-        _feed(self._transport, bytes(self._head))
+    # --- turns
+    def is_proven(self) -> bool:
+        return False
 
-    def _begin_handshake(self, data: bytes) -> None:
-        tls = _Tls(self, self._new_http(), self._config, self._loop)
-        self._transport.set_protocol(tls)
-        tls.connection_made(self._transport)
-        _feed(self._transport, data)
+    def takes_data(self) -> bool:
+        return not self._transport.is_closing()
+
+    def hold_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def go_on_reading(self) -> None:
+        if self._plain is None:
+            self._transport.resume_reading()
+        elif self._plain.takes_data():
+            self._plain.go_on_reading()
+
+    def fail(self) -> None:
+        self._transport.abort()
 
     # --- the guard, and uvicorn
     def drop(self, _phase: Phase) -> None:
@@ -115,7 +146,12 @@ class TlsDoor(asyncio.Protocol):
 
 
 class _Tls(SSLProtocol):
-    """asyncio's TLS. It tells the application nothing about a connection whose handshake fails; the door hears it."""
+    """asyncio's TLS, with less memory for each connection. Until the handshake is done, what comes goes to the door,
+    and from there to `take`. asyncio tells the application nothing about a connection whose handshake fails; the door
+    hears it.
+    """
+
+    max_size = READ_BYTES  # 256 KB in asyncio
 
     def __init__(
         self, door: TlsDoor, http: GuardedHttp, config: GuardedConfig, loop: asyncio.AbstractEventLoop
@@ -131,6 +167,20 @@ class _Tls(SSLProtocol):
             ssl_shutdown_timeout=CLOSE_S,
         )
         self._door = door
+
+    def get_buffer(self, n: int) -> memoryview:
+        return self._door.get_buffer(n) if self._door.is_counted else memoryview(super().get_buffer(n))
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if self._door.is_counted:
+            self._door.buffer_updated(nbytes)
+        else:
+            super().buffer_updated(nbytes)
+
+    def take(self, data: bytes) -> None:
+        """Read what came, at most READ_BYTES: the handshake, and what the client has sent behind it."""
+        memoryview(super().get_buffer(len(data)))[: len(data)] = data
+        super().buffer_updated(len(data))
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._door.over()
