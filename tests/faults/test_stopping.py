@@ -64,18 +64,30 @@ class Channel:
     session: dict[str, Any]
 
     @classmethod
-    def open(cls, server: Running, stack: ExitStack, *, seconds: float) -> Channel:
+    def open(
+        cls, server: Running, stack: ExitStack, *, seconds: float, hold_s: float = 0.0, final: bool = True
+    ) -> Channel:
+        """`hold_s`: how long the speech waits for a viewer."""
         session = start_session(server.base_url, server.look, server.headers)
         connection = stack.enter_context(connect(server.base_url.replace("http", "ws") + "/v1/channel"))
         channel = cls(connection, session)
         init = {"session_id": session["session_id"], "session_token": session["session_token"]}
-        channel.send({"type": "session.init", **init, "features": ["playback", "lifecycle"]})
+        hold = {"hold_for_viewer_s": hold_s} if hold_s else {}
+        channel.send({"type": "session.init", **init, **hold, "features": ["playback", "lifecycle"]})
         channel.expect("connection.established")
-        audio = base64.b64encode(bytes(2 * int(16_000 * seconds))).decode()
-        channel.send({"type": "agent.speak", "audio": audio, "utterance_id": "u", "final": True})
-        channel.expect("agent.speak.confirmed")
-        channel.expect("agent.playback.started")
+        channel.speak(seconds, final=final)
+        if not hold_s:
+            channel.expect("agent.playback.started")
         return channel
+
+    def speak(self, seconds: float, *, final: bool = True) -> None:
+        audio = base64.b64encode(bytes(2 * int(16_000 * seconds))).decode()
+        self.send({"type": "agent.speak", "audio": audio, "utterance_id": "u", "final": final})
+        self.expect("agent.speak.confirmed")
+
+    def expect_whole(self, seconds: float) -> None:
+        end = {"utterance_id": "u", "position_s": seconds, "interrupted": False}
+        assert self.expect("agent.playback.finished") == {"type": "agent.playback.finished", **end}
 
     def send(self, message: dict[str, Any]) -> None:
         self.connection.send(json.dumps(message))
@@ -95,27 +107,29 @@ class Channel:
 def test_speech_finishes_within_the_drain_and_is_cut_after_it(tmp_path: Path) -> None:
     with running(tmp_path, VISAVIS_DRAIN_S="6") as server, ExitStack() as stack:
         long = Channel.open(server, stack, seconds=60.0)
+        pausing = Channel.open(server, stack, seconds=0.3, final=False)
+        held = Channel.open(server, stack, seconds=0.5, hold_s=4.0)
         short = Channel.open(server, stack, seconds=2.0)
         server.process.send_signal(signal.SIGTERM)
-        for channel in (short, long):
+        for channel in (short, long, held, pausing):
             assert channel.expect("session.expiring")["seconds_left"] == 6
         # until the end it answers: nothing new, all else
         refused = httpx.post(server.base_url + "/v1/sessions", json={"avatar_id": server.look}, headers=server.headers)
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "SERVER_STOPPING")
         assert httpx.get(server.base_url + "/readyz").json()["status"] == "stopping"
         assert httpx.get(server.base_url + "/healthz").status_code == 200
-        assert short.expect("agent.playback.finished") == {
-            "type": "agent.playback.finished",
-            "utterance_id": "u",
-            "position_s": 2.0,
-            "interrupted": False,
-        }
+        pausing.speak(0.5)
+        short.expect_whole(2.0)
         short.expect_close()
+        held.expect("agent.playback.started")
+        for channel, seconds in ((held, 0.5), (pausing, 0.8)):
+            channel.expect_whole(seconds)
+            channel.expect_close()
         cut = long.expect("agent.playback.finished")
         assert cut["interrupted"] and 0.0 < cut["position_s"] < 60.0
         long.expect_close()
         server.wait_stopped()
-        assert server.rows() == [("ended", "server_stopped")] * 2
+        assert server.rows() == [("ended", "server_stopped")] * 4
 
 
 @only_in_full

@@ -256,7 +256,7 @@ def test_the_size_the_output_the_name_and_the_clock_are_those_of_now() -> None:
 
 def test_the_open_segments_of_a_room_are_kept_with_what_was_played_of_them() -> None:
     kept = KeptPerformance(SPEC, now_s=0.0)
-    assert not kept.observe(SegmentsOpen(agents={"a": "agent"}))
+    assert kept.observe(SegmentsOpen(agents={"a": "agent"})), "its session waits for them when its server stops"
     kept.observe(PlaybackProgress(utterance_id="a", played_samples=4800))
     kept.observe(SegmentsOpen(agents={"a": "agent", "b": "agent"}))
     so_far = kept.so_far(now_s=1.0, viewers=0)
@@ -267,6 +267,8 @@ def test_the_open_segments_of_a_room_are_kept_with_what_was_played_of_them() -> 
     kept = KeptPerformance.of(so_far, now_s=1.0)
     kept.observe(SegmentsOpen(agents={"b": "agent"}))
     assert [one.segment_id for one in kept.so_far(now_s=2.0, viewers=0).segments] == ["b"]
+    kept.observe(PlaybackFinished(utterance_id="b", position_s=0.0, interrupted=True))  # its stage was lost
+    assert kept.so_far(now_s=2.0, viewers=0).segments == (), "each ends once, though the next stage is lost as well"
 
 
 def test_a_performance_so_far_can_be_kept_on() -> None:

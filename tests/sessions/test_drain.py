@@ -14,9 +14,9 @@ from tests.sessions.test_live_sessions import TIMEOUT_S, create, init, speech, s
 from visavis.channel.port import Expiring, SessionOver
 from visavis.errors import ServerStopping
 from visavis.sessions import live_session
-from visavis.sessions.drain import drain
+from visavis.sessions.drain import CHECK_EVERY_S, drain
 from visavis.sessions.lifecycle import EndReason
-from visavis.stage.port.events import PlaybackFinished, StateChanged
+from visavis.stage.port.events import PlaybackFinished, SegmentsOpen, StateChanged
 
 pytestmark = pytest.mark.anyio
 
@@ -61,6 +61,29 @@ async def test_a_silent_session_ends_at_once_and_a_speaking_one_when_it_is_silen
         StateChanged(state="idle"),
         SessionOver(reason="server_stopped"),
     ]
+
+
+@pytest.mark.parametrize("why", ["it waits for a viewer", "its sender pauses", "the room's agent sends it"])
+async def test_accepted_speech_that_does_not_play_now_is_not_lost(service: Service, why: str) -> None:
+    if why == "its sender pauses":
+        session, _ = await speaking(service)
+        service.performer(session["session_id"]).emit(StateChanged(state="idle"))
+    else:
+        session = await create(service)
+    performer = service.performer(session["session_id"])
+    if why == "it waits for a viewer":
+        attached = await service.services.live.attach(init(session, hold_for_viewer_s=30.0))
+        await attached.speak(speech(b"\0\0" * 1600, utterance_id="a"))
+    if why == "the room's agent sends it":
+        performer.emit(SegmentsOpen(agents={"a": "agent"}))
+    await anyio.wait_all_tasks_blocked()
+    with anyio.fail_after(TIMEOUT_S):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: drain(service.services.live, within_s=LONG_S, is_forced=not_forced))
+            await anyio.sleep(4 * CHECK_EVERY_S)
+            assert (await stored(service, session["session_id"])).status == "started"
+            performer.emit(PlaybackFinished(utterance_id="a", position_s=0.1, interrupted=False))
+    assert (await stored(service, session["session_id"])).end_reason == EndReason.SERVER_STOPPED
 
 
 @pytest.mark.parametrize("forced", [False, True])

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import Service
 from tests.sessions.test_live_sessions import TIMEOUT_S, create, init, speech
-from visavis.channel.port import AttachedSession, SessionEvent, SessionOver, TakenOver
+from visavis.channel.port import AttachedSession, SessionEvent, SessionOver, TakenOver, TextFailed, TokenRevoked
 from visavis.errors import SessionEnded
 from visavis.sessions.attachment import MAX_QUEUED_MOTION
 from visavis.sessions.utterance_ledger import UtteranceLedger
@@ -126,6 +126,22 @@ async def test_a_takeover_passes_on_what_the_first_channel_has_not_sent(service:
     assert [event async for event in first.events()] == [StateChanged(state="idle"), TakenOver()]
     await first.detach(unsent=[end("sending")])
     assert await events_until(second, end("sending")) == [end("a"), end("b"), end("sending")]
+
+
+async def test_ends_that_come_while_a_channel_is_closed_go_to_the_next_one(service: Service) -> None:
+    """Its token was revoked: it has its last event, and has not left yet."""
+    session = await create(service)
+    performer = service.performer(session["session_id"])
+    first = await service.services.live.attach(init(session))
+    first.finish(TokenRevoked())
+    performer.emit(end("a"))
+    await anyio.wait_all_tasks_blocked()
+    assert [event async for event in first.events()] == [StateChanged(state="idle"), TokenRevoked()]
+    failed = TextFailed(utterance_id="b", code="VOICE_FAILED", message="The voice failed")
+    await first.detach(unsent=[failed])
+    second = await service.services.live.attach(init(session))
+    performer.emit(end("c"))
+    assert await events_until(second, end("c")) == [failed, end("a"), end("c")]
 
 
 async def test_an_interrupt_of_a_channel_that_was_taken_over_does_not_touch_the_others_speech(service: Service) -> None:

@@ -12,6 +12,7 @@ from visavis.rooms.spec import named
 from visavis.stage.port import messages
 from visavis.stage.port.events import (
     PerformerEvent,
+    PlaybackFinished,
     PlaybackProgress,
     PlaybackStarted,
     SegmentsOpen,
@@ -84,7 +85,7 @@ class KeptPerformance:
 
     def observe(self, event: PerformerEvent) -> bool:
         """An event of the stage. Return whether it is news for others: a stage that goes on with a session may tell
-        again which state it has, and open segments are kept here alone.
+        again which state it has.
         """
         self.speech.observe(event)
         match event:
@@ -100,7 +101,8 @@ class KeptPerformance:
                     one: self._segments.get(one) or SegmentSoFar(segment_id=one, agent=agent)
                     for one, agent in agents.items()
                 }
-                return False
+            case PlaybackFinished(utterance_id=one):
+                self._segments.pop(one, None)
             case PlaybackProgress(utterance_id=one, played_samples=played) if one in self._segments:
                 self._segments[one] = msgspec.structs.replace(self._segments[one], played_samples=played)
             case ViewerJoined(viewer_id=viewer_id):

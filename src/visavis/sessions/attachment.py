@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from visavis.channel.handed_conversation import Note
-from visavis.channel.port import LastEvent, SessionEvent
+from visavis.channel.port import LastEvent, SessionEvent, TextFailed
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
 from visavis.errors import PerformerLost, SessionEnded
@@ -31,7 +31,7 @@ MAX_QUEUED_MOTION = 128  # with ten motion events a second, 13 s: later motion i
 # Events of playback are never dropped for a client that can still send speech: a stage takes 4096 utterances, and each
 # has at most a start, a cut sample and an end. The limit is for rooms whose speech nobody with a channel asks about.
 MAX_KEPT_PLAYBACK = 16 * 1024
-KeptEvent = PlaybackEvent | MotionEvent  # what waits for the next channel
+KeptEvent = PlaybackEvent | TextFailed | MotionEvent  # what waits for the next channel
 # How many numbers a channel may still use after another has taken over from it: more than the frames that are read
 # ahead (channel/read_ahead.py).
 NUMBERS_LEFT = 16 * 1024
@@ -200,11 +200,13 @@ class Attachment:
         return kept
 
     def _keeps(self, event: SessionEvent) -> TypeGuard[KeptEvent]:
-        return isinstance(event, PlaybackEvent) or (self.keeps_motion and isinstance(event, MotionEvent))
+        return isinstance(event, PlaybackEvent | TextFailed) or (self.keeps_motion and isinstance(event, MotionEvent))
 
     def emit(self, event: SessionEvent) -> None:
-        """Queue an event for the channel. If the queue is full, the event is dropped, but none of playback."""
-        if self._finished:
+        """Queue an event for the channel. If the queue is full, the event is dropped, but none of playback. After the
+        last event, what is kept waits for the next channel.
+        """
+        if self._finished and not self._keeps(event):
             return
         if len(self._events) >= _most_queued_before(event):
             log.warning("channel_event_dropped", session_id=self.session_id, event_type=type(event).__name__)

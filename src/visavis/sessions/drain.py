@@ -1,4 +1,4 @@
-"""Ends all sessions when the server stops. Speech that plays may finish first."""
+"""Ends all sessions when the server stops. Speech that was accepted may finish first."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ log = structlog.get_logger()
 
 
 async def drain(live: LiveSessions, *, within_s: float, is_forced: Callable[[], bool]) -> None:
-    """Refuse new sessions, tell all channels, and end each session as soon as it is silent; after `within_s`, or as
-    soon as `is_forced`, end those that still speak.
+    """Refuse new sessions, tell all channels, and end each session as soon as its speech has ended; after `within_s`,
+    or as soon as `is_forced`, end those that still speak.
     """
     live.starts.stop()
     waiting = dict(live.table.running)

@@ -46,6 +46,7 @@ from visavis.stage.port.events import (
     PlaybackEvent,
     RoomCalled,
     RoomEnded,
+    SegmentsOpen,
     SpeechEvent,
     StateChanged,
     ViewerJoined,
@@ -109,7 +110,7 @@ class LiveSession:
         self._attach_lock = anyio.Lock()
         self._last_arrival = 0  # of the channel that was attached last
         # events of playback, of text that was not spoken, and of motion, that wait for the next channel
-        self._kept: deque[KeptEvent | TextFailed] = deque(maxlen=MAX_KEPT_PLAYBACK)
+        self._kept: deque[KeptEvent] = deque(maxlen=MAX_KEPT_PLAYBACK)
         self._keeps_motion = False  # while there is no channel: the client may come back for the motion
         self._own_room = own_room  # of this server
         self._has_agent = has_agent  # in the room, where it speaks and is told what happens
@@ -158,7 +159,7 @@ class LiveSession:
         self.played = self.played.after(event)
         if isinstance(event, StateChanged):
             self._state = event.state
-        if isinstance(event, SpeechEvent):
+        if isinstance(event, SpeechEvent | SegmentsOpen):
             self._utterances.observe(event, now_s=anyio.current_time())
         if isinstance(event, MetricsEvent):
             self.metrics.take(event)
@@ -196,15 +197,14 @@ class LiveSession:
         elif isinstance(event, PerformerEnded) and event.reason == "lost":
             log.error("performer_lost", session_id=self.session_id, detail=event.detail)
 
-    def _forward(self, event: SpeechEvent | MotionEvent | MetricsEvent) -> None:
-        """Pass an event to the channel. While there is none, keep events of playback for the next one. Where an agent
-        speaks in the room, the stage tells it.
+    def _forward(self, event: SpeechEvent | TextFailed | MotionEvent | MetricsEvent) -> None:
+        """Pass an event to the channel. While there is none, keep for the next one what became of speech. Where an
+        agent speaks in the room, the stage tells it.
         """
         if self._attachment is not None:
             self._attachment.emit(event)
-        elif isinstance(event, PlaybackEvent):
-            if not self._has_agent:
-                self._kept.append(event)
+        elif isinstance(event, TextFailed) or (isinstance(event, PlaybackEvent) and not self._has_agent):
+            self._kept.append(event)
         elif isinstance(event, MotionEvent) and self._keeps_motion:
             self._keep_motion(event)
 
@@ -239,11 +239,7 @@ class LiveSession:
 
     def _text_failed(self, utterance_id: str, error: VoiceFailed) -> None:
         """See `voice.line.Failed`."""
-        failed = TextFailed(utterance_id=utterance_id, code=error.code, message=error.message)
-        if self._attachment is not None:
-            self._attachment.emit(failed)
-        else:
-            self._kept.append(failed)
+        self._forward(TextFailed(utterance_id=utterance_id, code=error.code, message=error.message))
 
     async def _watch_deadlines(self) -> None:
         """Warn the channel, and end the session when a deadline has passed."""
@@ -415,7 +411,8 @@ class LiveSession:
         self._memo, self._held_notes = SessionMemo.unpacked(held.memo), held.notes
         self._state, self._streams_motion = held.state, held.streams_motion
         self._keeps_motion = held.streams_motion and bool(self._memo.conversation)
-        self._utterances.restore(held.utterances, now_s=now_s)
+        segments = () if held.performance is None else held.performance.segments
+        self._utterances.restore(held.utterances, (one.segment_id for one in segments), now_s=now_s)
         if held.performance is not None:
             self.line.go_on(held.performance.line)
         self._viewers = len(held.viewers)
@@ -451,9 +448,12 @@ class LiveSession:
             self._attachment.emit(Expiring(seconds_left=seconds_left))
 
     def is_speaking(self) -> bool:
-        """Whether speech plays, waits for its sound, or has just been sent: it takes a moment until it plays."""
+        """Whether there is speech that has not ended: it plays, waits for a viewer, for its sound or for the rest that
+        its sender has not sent yet, or has just been sent.
+        """
         return (
             self._state == "speaking"
+            or self._utterances.has_open
             or self.line.busy
             or anyio.current_time() - self.last_speech_s < SPEECH_STARTS_WITHIN_S
         )

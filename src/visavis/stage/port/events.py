@@ -192,8 +192,8 @@ class RoomCalled(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class SegmentsOpen(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The segments of speech from the room that have not ended: by id, the participants that have sent them. For the
-    fleet alone: if the stage is lost, the room of the next one tells their ends.
+    """The segments of speech from the room that have not ended: by id, the participants that have sent them. If the
+    stage is lost, the room of the next one tells their ends. A server that stops waits for them.
     """
 
     agents: dict[str, str]
