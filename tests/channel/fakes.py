@@ -39,6 +39,8 @@ class FakeSession:
     left: anyio.Event = field(default_factory=anyio.Event)  # set at the first detachment
     speak_gate: anyio.Event | None = None  # when set, speak waits for it
     update_gate: anyio.Event | None = None  # when set, update waits for it
+    note_gate: anyio.Event | None = None  # when set, take_note and flush wait for it
+    broken_notes: bool = False
     output: Output = DEFAULT_OUTPUT
     interrupts: list[tuple[int, int]] = field(default_factory=list)  # each `through`, and the length of `spoken` then
     dropped: list[int] = field(default_factory=list)  # numbers of the speech that came after its interrupt
@@ -88,11 +90,15 @@ class FakeAttachedSession(AttachedSession):
         self.session.beginning = b""
 
     async def flush(self) -> None:
-        pass
+        if self.session.broken_notes:
+            raise RuntimeError("the fake is broken")
+        if self.session.note_gate is not None:
+            await self.session.note_gate.wait()
 
     async def take_note(self, note: Note) -> None:
         kept = KeptNote(number=note.last_number, note=pack(note))
         self.session.notes.add(kept, forget_through=note.forgotten)
+        await self.flush()
 
     async def set_state(self, state: SettableState, *, message: int = 0) -> None:
         self.session.spoken.append(state)

@@ -251,6 +251,41 @@ async def test_an_end_that_a_client_has_come_back_for_is_not_told_to_the_next_ch
             assert (await receive(client))["type"] == "agent.speak.confirmed"
 
 
+async def test_an_end_is_told_once_to_a_client_that_left_while_it_was_noted() -> None:
+    """The end is in the conversation already, but the stage has not taken the note of it."""
+    session = FakeSession(token="token")
+    async with serving(session) as address:
+        async with connect(address) as client:
+            await init(client)
+            session.note_gate = anyio.Event()
+            assert session.attached is not None
+            session.attached.emit(end("a"))
+            await until(session.notes.all, client)
+            client.transport.abort()
+        with anyio.fail_after(20):
+            await session.left.wait()
+        session.note_gate.set()
+        assert session.unsent == [], "the conversation keeps it: the session would tell it once more"
+        async with connect(address) as client:
+            assert (await init(client, received=0))["resumed"]
+            assert (await receive(client))["utterance_id"] == "a"
+
+
+async def test_ends_are_kept_when_the_channel_that_should_tell_them_does_not_open() -> None:
+    session = FakeSession(token="token")
+    async with serving(session) as address:
+        await speak_and_leave(address, session)
+        session.broken_notes = True
+        async with connect(address) as client:
+            assert (await init(client))["code"] == "INTERNAL"  # it would have begun anew
+            await wait_for_close(client)
+        with anyio.fail_after(20):
+            while not session.unsent:
+                async with connect(address):  # round trips: the server has seen the client leave
+                    pass
+        assert session.unsent == [end("a")]
+
+
 async def test_an_interrupt_that_a_client_sent_before_it_left_takes_effect() -> None:
     session = FakeSession(token="token")
     async with serving(session) as address:
@@ -306,6 +341,27 @@ async def test_messages_that_resume_wrongly_are_refused() -> None:
         assert (await init(client, "playback"))["type"] == "connection.established"
         await send(client, type="ack", seq=1)
         assert (await receive(client))["code"] == "FEATURE_NOT_ENABLED"
+
+
+async def test_what_a_connection_says_of_a_conversation_that_was_given_up_goes_to_the_session() -> None:
+    conversations, protocol = Conversations(), ChannelProtocol()
+    protocol.state, protocol.features = ChannelState.OPEN, frozenset({"resume"})
+    used = conversations.start("sess_1", protocol)
+    protocol.sent.add("a", end("a"), is_sent=False)
+    assert conversations.end("sess_1") == [end("a")]
+    protocol.sent.add("b", end("b"), is_sent=False)
+    assert conversations.release(used) == [end("b")], "each once"
+    assert conversations.release(used) == []
+
+
+def test_an_end_that_was_numbered_is_unsent_until_it_has_left() -> None:
+    """Its client may leave while the stage takes the note of it."""
+    log = SentLog()
+    for name in "abc":
+        log.add(name, end(name), is_sent=True)
+    log.note_sent(1)
+    assert log.take_unsent_events() == [end("b"), end("c")]
+    assert log.take_unsent_events() == []
 
 
 def test_the_log_keeps_what_is_not_acknowledged_within_bounds() -> None:

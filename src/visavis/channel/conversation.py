@@ -49,17 +49,25 @@ class Conversations:
         conversation = self._by_session[session_id] = Conversation(session_id, protocol)
         return conversation
 
-    def release(self, conversation: Conversation) -> None:
-        """A connection has left a conversation. It is forgotten if it cannot be resumed."""
+    def release(self, conversation: Conversation) -> list[SessionEvent]:
+        """A connection has left a conversation. If that cannot be resumed, it is forgotten: return what became of
+        speech that its client has not been told.
+        """
         conversation.left_s = anyio.current_time()
         conversation.free.set()
-        if not conversation.protocol.resumable and self._by_session.get(conversation.session_id) is conversation:
+        is_current = self._by_session.get(conversation.session_id) is conversation
+        if is_current and conversation.protocol.resumable:
+            return []
+        if is_current:
             del self._by_session[conversation.session_id]
+        return conversation.protocol.sent.take_unsent_events()
 
     def end(self, session_id: str) -> list[SessionEvent]:
-        """Forget the conversation of a session; return what became of speech that its client has not been told."""
+        """Forget the conversation of a session; return what became of speech that its client has not been told. A
+        connection that still uses it may find more of it (`release`).
+        """
         conversation = self._by_session.pop(session_id, None)
-        return [] if conversation is None else conversation.protocol.sent.unsent_events()
+        return [] if conversation is None else conversation.protocol.sent.take_unsent_events()
 
     def hand_over(self, session_id: str) -> Note | None:
         """Return the last note about the conversation of a session for the next server. None if the session has no

@@ -18,7 +18,7 @@ class _Sent:
     number: int
     text: str
     event: SessionEvent | None
-    is_sent: bool  # False if the client had already left
+    is_sent: bool  # False if the client had already left: for the next server, which does not know what was sent
 
     def handed_over(self) -> HandedMessage:
         """Return it for another server. Only events of playback are kept."""
@@ -61,11 +61,12 @@ class SentLog:
         """A message was sent to the client. They are sent in order, those after a break beginning with the oldest."""
         self._sent_through = max(self._sent_through, number)
 
-    def unsent_events(self) -> list[SessionEvent]:
-        """Return what became of speech by the messages that came after the client had left, if it did not come back for
-        them. Other events are out of date by then.
+    def take_unsent_events(self) -> list[SessionEvent]:
+        """Return, once, what became of speech by the messages that were not sent, because the client had left and did
+        not come back for them. Other events are out of date by then.
         """
-        unsent = (one for one in self._messages if not one.is_sent and one.number > self._sent_through)
+        unsent = [one for one in self._messages if one.number > self._sent_through]
+        self._sent_through = self.last_number
         return [one.event for one in unsent if isinstance(one.event, PlaybackEvent | TextFailed)]
 
     def messages_after(self, number: int) -> tuple[HandedMessage, ...]:
@@ -80,6 +81,7 @@ class SentLog:
         log.last_number, log.forgotten = handed.last_number, handed.forgotten
         log._messages = deque(_Sent(one.number, one.text, one.event, one.is_sent) for one in handed.messages)
         log._size_bytes = sum(len(one.text) for one in handed.messages)
+        log._sent_through = max((one.number for one in handed.messages if one.is_sent), default=0)
         return log
 
     def _remove_oldest(self) -> int:

@@ -37,7 +37,7 @@ from visavis.channel.actions import (
     Update,
 )
 from visavis.channel.conversation import Conversation, Conversations
-from visavis.channel.handed_conversation import Beginning, Mark, pack
+from visavis.channel.handed_conversation import Beginning, pack
 from visavis.channel.handshake import FEATURES
 from visavis.channel.port import (
     AttachedSession,
@@ -165,7 +165,7 @@ class _Connection:
             if not self.protocol.resumable or self.running_effects:
                 self.unsent += self.protocol.client_disconnected()
             if self.conversation is not None:
-                self.conversations.release(self.conversation)
+                self.unsent[:0] = self.conversations.release(self.conversation)
             if self.session is not None:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(DETACH_TIMEOUT_S):
                     await self.session.detach(self.unsent)
@@ -356,6 +356,7 @@ class _Connection:
             return partial(self.protocol.resume, init.received)
         self.uncounted = frames_before
         events = self.conversations.end(init.session_id)
+        self.unsent += events  # until they are the client's
         if "resume" in init.features:
             pack_beginning = partial(_pack_beginning, init)
             self.protocol.index = self.session.begin_conversation(pack_beginning)
@@ -365,6 +366,7 @@ class _Connection:
             self.session.forget_conversation()
 
         def begin() -> list[Action]:
+            self.unsent = self.unsent[len(events) :]
             established = self.protocol.attach_succeeded()
             return established + [action for event in events for action in self.protocol.receive_event(event)]
 
@@ -440,7 +442,8 @@ class _Connection:
         SEND_TIMEOUT_S.
 
         Nothing is sent to a client that has left. Its earlier frames are still processed, until its disconnection is
-        read. If the conversation can be resumed, the messages are kept for it.
+        read. If the conversation can be resumed, the messages are numbered and kept for it; they leave when the next
+        server has them, if this one dies then: what the client has received is always known.
         """
         unsent = deque(actions)
         if not unsent:
@@ -449,7 +452,10 @@ class _Connection:
         try:
             async with self.send_lock:
                 if mark is not None and self.protocol.resumable:
-                    unsent = deque(await self._numbered(actions, mark))
+                    numbered, note = self.protocol.numbered(actions, mark, is_sent=self._is_here)
+                    unsent = deque(numbered)  # from here on the conversation keeps them
+                    if note is not None and self.session is not None:
+                        await self.session.take_note(note)
                 while unsent and (self._is_here or self.protocol.resumable):
                     if self.protocol.resumable:  # it is kept, whether it arrives or not
                         await self._send_one(unsent.popleft())
@@ -457,15 +463,6 @@ class _Connection:
                         unsent.popleft()
         finally:
             self.unsent += [send.event for send in unsent if isinstance(send, Send) and send.event is not None]
-
-    async def _numbered(self, actions: Sequence[Action], mark: Mark) -> list[Action]:
-        """Number messages of a conversation that can be resumed. When this returns, the next server has them, if this
-        one dies now: what the client has received is always known.
-        """
-        numbered, note = self.protocol.numbered(actions, mark, is_sent=self._is_here)
-        if note is not None and self.session is not None:
-            await self.session.take_note(note)
-        return numbered
 
     @property
     def _is_here(self) -> bool:
