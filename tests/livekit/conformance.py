@@ -1,16 +1,21 @@
-"""What only `make conformance` runs against a real livekit-server: a server that restarts, two avatars in one room, and
-the figures of what a room costs and how soon it answers. Figures are printed with the machine's load, and not asserted.
+"""What only `make conformance` runs against a real livekit-server: a server that restarts, a path that breaks, agents
+that are killed, two avatars in one room, and the figures of what a room costs and how soon it answers. Figures are
+printed with the machine's load, and not asserted.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import random
 import secrets
 import signal
+import sqlite3
 import statistics
+import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -19,12 +24,16 @@ import pytest
 from visavis_client import AsyncVisavis
 
 from tests.livekit.agent import Agent, Finished
+from tests.livekit.bare_session import assert_speaks, joined
 from tests.livekit.conftest import start
+from tests.livekit.path import Path as Way
 from tests.livekit.test_livekit_room import ended
+from tests.livekit.test_trouble import note_who_leaves
 from tests.processes import children
 from tools.livekit.server import LiveKitServer, running
 from visavis.bench.processes import cpu_s
 from visavis.rooms.webrtc.counting_peer import CountingPeer
+from visavis.server import RunningServer
 
 CREATES, TURNS, PAIRS = 20, 30, 5
 SPOKEN_S = 8.0
@@ -101,6 +110,28 @@ async def test_a_server_that_restarts_loses_neither_session_nor_ends(client: Asy
         await ended(client, session)
 
 
+async def test_a_path_that_breaks_for_five_seconds_ends_nothing(livekit: LiveKitServer, agent: Agent) -> None:
+    left = note_who_leaves(agent)
+    async with Way(livekit).opened() as path, joined(livekit, path, agent):
+        await agent.wait_seen(pictures=3)
+        stream = await agent.open()
+        await stream.write(bytes(24_000))
+        path.break_()
+        await asyncio.sleep(2.5)
+        await stream.write(bytes(24_000))
+        await asyncio.sleep(2.5)
+        path.mend()
+        pictures, mended_s = agent.seen.pictures, time.monotonic()
+        await agent.wait_seen(pictures=pictures + 3)
+        print(f"pictures {time.monotonic() - mended_s:.2f} s after the path was there again")
+        await stream.write(bytes(24_000))
+        await stream.aclose()
+        assert await agent.wait_finished(1) == [Finished(pytest.approx(1.5, abs=0.02), False)]  # type: ignore[arg-type]
+        print(f"all speech was there after {time.monotonic() - mended_s:.2f} s")
+        await assert_speaks(agent)
+        assert len(path.tokens) == 1 and left == [], "it never left"
+
+
 async def test_a_stage_that_dies_leaves_no_agent_waiting(
     client: AsyncVisavis, livekit: LiveKitServer, agent: Agent
 ) -> None:
@@ -119,6 +150,80 @@ async def test_a_stage_that_dies_leaves_no_agent_waiting(
     await agent.speak(0.4)
     assert (await agent.wait_finished(3))[2] == Finished(pytest.approx(0.4, abs=0.02), False)  # type: ignore[arg-type]
     await session.end()
+
+
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM])
+async def test_agents_that_are_killed_at_random_moments_leave_nothing(
+    client: AsyncVisavis, server: RunningServer, livekit: LiveKitServer, sign: signal.Signals
+) -> None:
+    """Each in a room of its own: before its session is created, as it is, in its first speech, and later in it. A user
+    in each room hears from the LiveKit server when its agent is gone.
+    """
+    stages = children(os.getpid(), "visavis.stage")
+    before = sum(map(sockets, stages))
+    lags_s = await asyncio.gather(
+        *(_kill(client, server, livekit, sign, kill_at) for kill_at in ("joined", "create", "started", "later"))
+    )
+    show(f"{sign.name}: from the LiveKit server's word until the session has ended", [s for s in lags_s if s])
+    while sum(map(sockets, stages)) > before:  # noqa: ASYNC110  # looks at other processes
+        await asyncio.sleep(0.1)
+    assert children(os.getpid(), "visavis.stage") == stages, "no stage died"
+
+
+async def _kill(
+    client: AsyncVisavis, server: RunningServer, livekit: LiveKitServer, sign: signal.Signals, kill_at: str
+) -> float | None:
+    """Kill one agent. Return how long after the LiveKit server's word its session ended; None if it never saw it."""
+    user = Agent(livekit, f"room-{secrets.token_hex(6)}", "user")
+    gone_s: list[float] = []
+    user.room.on(
+        "participant_disconnected", lambda one: gone_s.append(time.monotonic()) if one.identity == "agent" else None
+    )
+    await user.join(livekit.token(user.room_name, "user"))
+    token = livekit.token(user.room_name, "agent", kind="agent")
+    words = ("-m", "tests.livekit.agent_process", livekit.url, token, user.served_by)
+    agent = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=asyncio.subprocess.PIPE)
+    assert agent.stdout is not None
+    assert await agent.stdout.readline() == b"joined\n"
+    if kill_at == "joined":
+        agent.send_signal(sign)
+    creating = asyncio.create_task(start(client, livekit, user, of="agent", join_timeout=5))
+    if kill_at == "create":
+        await asyncio.sleep(random.uniform(0.0, 0.5))
+        agent.send_signal(sign)
+    session = await creating
+    if kill_at in ("started", "later"):
+        assert await agent.stdout.readline() == b"started\n"
+        await asyncio.sleep(random.uniform(0.0, 0.2) if kill_at == "started" else random.uniform(1.0, 3.0))
+        agent.send_signal(sign)
+    killed_s = time.monotonic()
+    await agent.wait()
+    await ended(client, session)
+    now_s = time.monotonic()
+    reason, open_entries = recorded(server, session.id)
+    print(f"{sign.name} at {kill_at}: ended {now_s - killed_s:.1f} s later, {reason}")
+    # whoever is killed before its session sees it may be gone when the avatar joins: then it never came
+    assert reason == "agent_left" or (reason == "nobody_joined" and kill_at in ("joined", "create"))
+    assert open_entries == 0
+    here = (await livekit.call("ListParticipants", room=user.room_name))["participants"]
+    assert isinstance(here, list) and [one["identity"] for one in here] == ["user"]
+    assert not user.room.remote_participants
+    await user.leave()
+    return now_s - gone_s[0] if gone_s else None
+
+
+def recorded(server: RunningServer, session_id: str) -> tuple[str, int]:
+    """Return why a session ended, and how many entries of the ledger are still open for it."""
+    with closing(sqlite3.connect(server.services.settings.data_dir / "visavis.db", timeout=10)) as database:
+        ((reason,),) = database.execute("SELECT end_reason FROM sessions WHERE id = ?", (session_id,))
+        query = "SELECT count(*) FROM usage_entries WHERE session_id = ? AND closed = 0"
+        ((count,),) = database.execute(query, (session_id,))
+    return reason, count
+
+
+def sockets(pid: int) -> int:
+    """How many sockets a process has open."""
+    return sum("socket:" in str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def max_cpu_s() -> float:

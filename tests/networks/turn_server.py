@@ -26,8 +26,8 @@ SECRET = "a secret that only the two servers know"
 
 
 @contextmanager
-def turn_server(machine: Machine, folder: Path, protocol: Protocol) -> Iterator[None]:
-    """Run coturn on a machine. It relays by UDP, to the machine itself too."""
+def turn_server(machine: Machine, folder: Path, protocol: Protocol, *options: str) -> Iterator[None]:
+    """Run coturn on a machine. It relays by UDP, to the machine itself too. `options`: further ones of coturn."""
     assert TURNSERVER is not None
     folder.mkdir()
     certificate, key = write_certificate(folder, machine.address)
@@ -39,6 +39,7 @@ def turn_server(machine: Machine, folder: Path, protocol: Protocol) -> Iterator[
         *(f"--cert={certificate}", f"--pkey={key}", "--use-auth-secret", f"--static-auth-secret={SECRET}"),
         *("--realm=visavis.test", "--no-cli", f"--pidfile={folder / 'coturn.pid'}", f"--db={folder / 'coturn.db'}"),
         *("--log-file=stdout", "--simple-log", "--verbose"),
+        *options,
     ]
     with (
         log.open("w") as output,

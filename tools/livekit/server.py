@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,21 +47,30 @@ def build() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveKitServer:
-    """`url`: of its signalling. `http_url`: of its API. `restart` kills it and starts another one at the same ports."""
+    """`url`: of its signalling. `http_url`: of its API. `udp_port`: for media. `restart` kills it and starts another
+    one at the same ports.
+    """
 
     url: str
     http_url: str
+    udp_port: int
     restart: Callable[[], None]
 
     def token(self, room: str, identity: str, *grants: str, kind: str = "standard", **attributes: str) -> str:
         """Return a token that lets a participant join a room. `grants`: further ones, such as canUpdateOwnMetadata."""
+        return self.token_for(3600, room, identity, *grants, kind=kind, attributes=attributes)
+
+    def token_for(
+        self, seconds: float, room: str, identity: str, *grants: str, kind: str, attributes: Mapping[str, str]
+    ) -> str:
+        """Return a token that is valid for so many seconds from now on; the server takes it for a minute longer."""
         claims = {
             "iss": KEY,
             "sub": identity,
-            "nbf": int(time.time()) - 5,
-            "exp": int(time.time()) + 3600,
+            "nbf": int(time.time()) - 120,
+            "exp": int(time.time() + seconds),
             "kind": kind,
-            "attributes": attributes,
+            "attributes": dict(attributes),
             "video": {
                 "roomJoin": True,
                 "room": room,
@@ -95,8 +104,10 @@ def _free_port(kind: socket.SocketKind) -> int:
 
 
 @contextmanager
-def running(folder: Path, *, udp: bool = True) -> Iterator[LiveKitServer]:
-    """Run a server on free ports of loopback. `udp`: whether it takes media by UDP, or by ICE over TCP alone."""
+def running(folder: Path, *, udp: bool = True, rtc: str = "", more: str = "") -> Iterator[LiveKitServer]:
+    """Run a server on free ports of loopback. `udp`: whether it takes media by UDP, or by ICE over TCP alone. `rtc`,
+    `more`: further lines of its configuration (YAML), below `rtc` and at the top.
+    """
     port, tcp_port = _free_port(socket.SOCK_STREAM), _free_port(socket.SOCK_STREAM)
     udp_port = _free_port(socket.SOCK_DGRAM)
     config = folder / "livekit.yaml"
@@ -104,7 +115,7 @@ def running(folder: Path, *, udp: bool = True) -> Iterator[LiveKitServer]:
         f"port: {port}\nbind_addresses: ['127.0.0.1']\nkeys:\n  {KEY}: {SECRET}\n"
         f"rtc:\n  node_ip: 127.0.0.1\n  use_external_ip: false\n  tcp_port: {tcp_port}\n  udp_port: {udp_port}\n"
         f"  force_tcp: {'false' if udp else 'true'}\n"
-        "  enable_loopback_candidate: true\nlogging:\n  level: info\n"
+        f"  enable_loopback_candidate: true\n{rtc}logging:\n  level: info\n{more}"
     )
     processes: list[subprocess.Popen[bytes]] = []
 
@@ -133,7 +144,8 @@ def running(folder: Path, *, udp: bool = True) -> Iterator[LiveKitServer]:
 
     try:
         start()
-        yield LiveKitServer(url=f"ws://127.0.0.1:{port}", http_url=f"http://127.0.0.1:{port}", restart=restart)
+        address = f"127.0.0.1:{port}"
+        yield LiveKitServer(url=f"ws://{address}", http_url=f"http://{address}", udp_port=udp_port, restart=restart)
     finally:
         kill()
 

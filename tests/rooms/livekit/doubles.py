@@ -43,6 +43,7 @@ class Connection:
     sent: list[models.DataPacket] = field(default_factory=list)
     acknowledges: Callable[[bytes], None] | None = None
     closed_s: float | None = None  # monotonic
+    moved_to: tuple[str, ...] = ()
 
     async def wait_over(self) -> RoomEnd | None:
         await self.lost.wait()
@@ -122,7 +123,7 @@ class Room(LiveKitRoom):
 
     connections: list[Connection]
 
-    async def _join(self) -> Participant:
+    async def _join(self, url: str | None = None) -> Participant:
         connection = self.connections.pop(0)
         self._participant = connection  # type: ignore[assignment]
         self._note(self._people.take_all(connection.others), rejoined=True)

@@ -15,7 +15,7 @@ from visavis.errors import RoomRefused, RoomUnreachable, RoomUrlRefused
 from visavis.outbound.public_addresses import is_public
 from visavis.outbound.reach import allowed_by
 from visavis.rooms.livekit.server_addresses import ServerAddresses, checked_servers
-from visavis.rooms.livekit.signalling import Signalling
+from visavis.rooms.livekit.signalling import Signalling, is_address
 from visavis.rooms.spec import ANYWHERE
 
 pytestmark = pytest.mark.anyio
@@ -71,6 +71,12 @@ async def test_a_private_host_is_refused_before_anything_connects(listener: List
     with pytest.raises(RoomUrlRefused):
         await Signalling.open(f"ws://{host}:{listener.port}", "token", is_allowed=allowed_by([]))
     assert listener.connections == 0
+
+
+def test_a_server_that_sends_the_avatar_elsewhere_names_an_address() -> None:
+    assert is_address("wss://next.example.com") and is_address("http://192.0.2.1:7880")
+    for url in ("", "ftp://example.com", "wss://", "wss://[", "ws://example.com:port", "example.com"):
+        assert not is_address(url)
 
 
 async def test_an_allowed_network_is_reached(listener: Listener) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import cast
 
 import aioice
 import pytest
 from aioice import stun
 from aioice.ice import CandidatePair, Connection
+from aiortc import RTCIceTransport
 
 from tests.virtual_clock import run_virtually
+from visavis.rooms.webrtc.data_peer import SILENT_WITHIN_S
 from visavis.rooms.webrtc.ice_settings import CONSENT_EXPIRES_S, CONSENT_INTERVAL_S, apply_ice_settings
-from visavis.rooms.webrtc.private.consent import _Consent
+from visavis.rooms.webrtc.private.consent import _Consent, watch_consent
 
 KEY = "a" * 22
 VIEWER = ("192.0.2.7", 50_000)
@@ -34,7 +38,11 @@ class Transactions(dict[bytes, stun.Transaction]):
 class Viewer:
     """Stands for aioice's socket: takes checks, and answers each in its time."""
 
-    def __init__(self, answers: Answers, *, key: str = KEY) -> None:
+    def __init__(
+        self, answers: Answers, *, key: str = KEY, sees: Callable[[int], tuple[str, int]] | None = None
+    ) -> None:
+        """`sees`: where it sees us with each check."""
+        self._sees = sees
         self.transactions = Transactions()
         self.checks = 0
         self._answers, self._key = answers, key
@@ -44,8 +52,11 @@ class Viewer:
         assert address == VIEWER and request.check_message_integrity(KEY.encode())
         after_s = self._answers(self.checks)
         self.checks += 1
+        seen_at = None if self._sees is None else self._sees(self.checks)
         if after_s is not None:
             response = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, request.transaction_id)
+            if seen_at is not None:
+                response.attributes["XOR-MAPPED-ADDRESS"] = seen_at
             response.add_message_integrity(self._key.encode())
             asyncio.get_running_loop().call_later(after_s, self._receive, stun.parse_message(bytes(response)))
 
@@ -85,12 +96,19 @@ def connected_to(viewer: Viewer) -> Connection:
     return connection
 
 
-def closed_after_s(viewer: Viewer, *, within_s: float) -> float | None:
-    """Return when the connection to this viewer closes, None if it is open after `within_s`."""
+def closed_after_s(
+    viewer: Viewer, *, within_s: float, silent_s: float | None = None, moved: Callable[[], None] = lambda: None
+) -> float | None:
+    """Return when the connection to this viewer closes, None if it is open after `within_s`. `silent_s`, `moved`: as it
+    is watched.
+    """
     apply_ice_settings()
 
     async def scenario() -> float | None:
         connection = connected_to(viewer)
+        if silent_s is not None:
+            transport = cast("RTCIceTransport", SimpleNamespace(_connection=connection))
+            watch_consent(transport, expires_s=silent_s, moved=moved)
         asking = asyncio.create_task(connection.query_consent())
         connection._query_consent_task = asking
         done, _ = await asyncio.wait([asking], timeout=within_s)
@@ -122,3 +140,19 @@ def test_a_viewer_that_answers_no_more_is_gone_within_10_s() -> None:
 
 def test_an_answer_without_the_key_does_not_count() -> None:
     assert closed_after_s(Viewer(lambda number: 0.1, key="b" * 22), within_s=300.0) is not None
+
+
+def test_a_server_that_is_watched_may_be_away_for_five_seconds() -> None:
+    """Seven checks at most are lost in so long a time, and the answer to the eighth comes."""
+    away = Viewer(lambda number: None if 20 <= number < 27 else 0.1)
+    assert closed_after_s(away, within_s=300.0, silent_s=SILENT_WITHIN_S) is None
+    gone = Viewer(lambda number: 0.1 if number < 20 else None)
+    after_s = closed_after_s(gone, within_s=300.0, silent_s=SILENT_WITHIN_S)
+    assert after_s is not None and after_s < 20 * 1.2 * CONSENT_INTERVAL_S + SILENT_WITHIN_S + 3
+
+
+def test_a_server_that_sees_us_at_another_address_is_told_of_once() -> None:
+    moved: list[None] = []
+    viewer = Viewer(lambda number: 0.1, sees=lambda number: ("198.51.100.1", 6000 if number < 20 else 6001))
+    assert closed_after_s(viewer, within_s=60.0, silent_s=SILENT_WITHIN_S, moved=lambda: moved.append(None)) is None
+    assert len(moved) == 1

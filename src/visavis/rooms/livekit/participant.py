@@ -11,11 +11,11 @@ from typing import Protocol
 import structlog
 from livekit.protocol import models, rtc
 
-from visavis.errors import RoomEncrypted, RoomRefused, RoomUnreachable
+from visavis.errors import RoomEncrypted, RoomRefused, RoomUnreachable, VisavisError
 from visavis.outbound.reach import IsAllowed
 from visavis.rooms.livekit.agents import ON_BEHALF, agent_among
 from visavis.rooms.livekit.server_addresses import ServerAddresses, checked_servers
-from visavis.rooms.livekit.signalling import Signalling
+from visavis.rooms.livekit.signalling import Signalling, is_address
 from visavis.rooms.port import MediaKind
 from visavis.rooms.spec import IceServer, RoomEnd
 from visavis.rooms.webrtc.data_peer import MAX_CANDIDATES, DataPeer
@@ -25,6 +25,8 @@ from visavis.rooms.webrtc.send_path import SendPath
 CONNECTED_WITHIN_S = 10.0
 NAMED_WITHIN_S = 2.0  # after the answer: all addresses of the server
 LEAVE_WITHIN_S = 1.0
+RESUME_WAITS_S = (0.0, 0.25, 0.5, 1.0, 2.0)
+MAX_REGIONS = 4
 BIT_RATE = 1_390_000  # what is declared for the one layer
 
 # How a room is over, by what its server says. After anything else the participant joins again.
@@ -74,6 +76,7 @@ class Participant:
         self._events, self._path, self._size_px = events, path, size_px
         self._is_allowed, self._addresses = is_allowed, ServerAddresses(is_allowed)
         self._wall_clock_at_start_ns, self._ice_servers = wall_clock_at_start_ns, ice_servers
+        self._url = self._token = self._id = ""  # of the server; newest; the participant's own, since it has joined
         self._signalling: Signalling | None = None
         self.publisher: PublishingPeer | None = None
         self._subscriber: DataPeer | None = None
@@ -84,6 +87,7 @@ class Participant:
         # media reach the server; data can be sent; data come from it
         self._sends = self._sends_data = self._receives = False
         self._connected_or_over = asyncio.Event()
+        self.moved_to: tuple[str, ...] = ()  # where the server sends the participant when it leaves; it may be nowhere
         self._over: asyncio.Future[RoomEnd | None] = asyncio.get_running_loop().create_future()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -91,14 +95,15 @@ class Participant:
         """Join, publish both tracks, and wait until media reach the server. Raises `RoomRefused`, `RoomUrlRefused`,
         `RoomUnreachable`.
         """
+        self._url, self._token = url, token
         self._signalling = await Signalling.open(url, token, is_allowed=self._is_allowed)
         joined = await self._signalling.join()
+        self._id = joined.participant.sid
         if any(track.encryption for other in joined.other_participants for track in other.tracks):
             raise RoomEncrypted
         await self._be_known_as_avatar(joined)
         self._ice_servers = (*await checked_servers(joined.ice_servers, self._is_allowed), *self._ice_servers)
-        self._tasks.append(asyncio.create_task(self._read(self._signalling)))
-        self._tasks.append(asyncio.create_task(self._signalling.keep_alive()))
+        self._tasks.append(asyncio.create_task(self._listen(self._signalling)))
         try:
             async with asyncio.timeout(CONNECTED_WITHIN_S):
                 await self._publish()
@@ -109,7 +114,7 @@ class Participant:
                 suggestion="Open its UDP ports to this machine, or give it a TURN server, over TCP or TLS where UDP is "
                 "blocked; ICE over TCP is not enough",
             ) from None
-        if not (self._sends and self._sends_data and self._receives):
+        if not self._is_connected:
             raise RoomUnreachable("The LiveKit server has ended the connection before media reached it")
         return joined
 
@@ -179,8 +184,12 @@ class Participant:
         self._sends_data = True
         self._note_connected()
 
+    @property
+    def _is_connected(self) -> bool:
+        return self._sends and self._sends_data and self._receives
+
     def _note_connected(self) -> None:
-        if self._sends and self._sends_data and self._receives:
+        if self._is_connected:
             self._connected_or_over.set()
 
     def keyframe_wanted(self) -> None:
@@ -232,14 +241,56 @@ class Participant:
         await self.publisher.add_candidates(self._early)
 
     # --- the server's messages
-    async def _read(self, signalling: Signalling) -> None:
+    async def _listen(self, signalling: Signalling) -> None:
+        """Take the server's messages, until the participant is out of the room. A signalling that is lost is opened
+        again while media go on.
+        """
         try:
-            async for message in signalling.messages():
-                await self._take(message)
+            while not self._over.done():
+                await self._read(signalling)
+                if not self._is_connected or (again := await self._resume()) is None:
+                    return
+                log.info("livekit_signalling_resumed")
+                signalling = self._signalling = again
         except Exception:  # the outermost edge of a participant
             log.exception("livekit_message_failed")
         finally:
             self._finish(None)
+
+    async def _read(self, signalling: Signalling) -> None:
+        """Take messages until this signalling is lost."""
+        keeping = asyncio.create_task(signalling.keep_alive())
+        keeping.add_done_callback(lambda _: signalling.abort())
+        try:
+            async for message in signalling.messages():
+                await self._take(message)
+        finally:
+            keeping.cancel()
+
+    async def _resume(self) -> Signalling | None:
+        """Open another signalling, for the same participant. None if the server cannot be reached or does not know the
+        participant any more: it has to join again.
+        """
+        for wait_s in RESUME_WAITS_S:
+            await asyncio.sleep(wait_s)
+            if self._over.done():
+                return None
+            try:
+                opened = await Signalling.open(self._url, self._token, is_allowed=self._is_allowed, resumes=self._id)
+            except RoomUnreachable:
+                continue
+            except VisavisError:
+                return None
+            try:
+                resumed = await opened.resume()
+            except BaseException:
+                opened.abort()
+                raise
+            if resumed:
+                return opened
+            opened.abort()
+            return None
+        return None
 
     async def _take(self, message: rtc.SignalResponse) -> None:
         match message.WhichOneof("message"):
@@ -253,7 +304,10 @@ class Participant:
             case "offer":
                 if self._subscriber is None:
                     self._subscriber = DataPeer(
-                        self._events.data_arrived, opened=self._data_opened, ice_servers=self._ice_servers
+                        self._events.data_arrived,
+                        opened=self._data_opened,
+                        lost=self.peer_disconnected,
+                        ice_servers=self._ice_servers,
                     )
                 sdp = await self._subscriber.answer(self._addresses.without_others(message.offer.sdp))
                 answer = rtc.SessionDescription(type="answer", sdp=sdp, id=message.offer.id)
@@ -263,10 +317,21 @@ class Participant:
             case "update":
                 self._events.people_changed(list(message.update.participants))
             case "refresh_token":
+                self._token = message.refresh_token
                 self._events.token_refreshed(message.refresh_token)
             case "leave":
-                log.info("livekit_leave", reason=int(message.leave.reason), action=int(message.leave.action))
-                self._finish(ENDS.get(message.leave.reason))
+                self._leave(message.leave)
+
+    def _leave(self, leave: rtc.LeaveRequest) -> None:
+        log.info("livekit_leave", reason=int(leave.reason), action=int(leave.action))
+        if leave.action == rtc.LeaveRequest.Action.DISCONNECT:
+            self._finish(ENDS.get(leave.reason))
+        elif leave.action == rtc.LeaveRequest.Action.RESUME and self._signalling is not None:
+            self._signalling.abort()  # and another one is opened
+        else:
+            urls = [region.url for region in leave.regions.regions[:MAX_REGIONS]]
+            self.moved_to = tuple(url for url in urls if is_address(url))
+            self._finish(None)
 
     async def _add_candidate(self, trickle: rtc.TrickleRequest) -> None:
         try:

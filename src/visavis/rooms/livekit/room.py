@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -328,7 +329,8 @@ class LiveKitRoom:
                 self._events.viewer_joined(identity, len(self._joined))
 
     # --- the connection
-    async def _join(self) -> Participant:
+    async def _join(self, url: str | None = None) -> Participant:
+        """`url`: of another server that has the room now."""
         participant = Participant(
             self,
             self._path,
@@ -339,7 +341,7 @@ class LiveKitRoom:
         )
         self._early = []
         try:
-            joined = await participant.join(self._spec.url, self._token)
+            joined = await participant.join(url or self._spec.url, self._token)
         except BaseException:
             await participant.aclose()
             raise
@@ -377,22 +379,25 @@ class LiveKitRoom:
                 self._end(end, "the server has ended the connection")
                 return
             log.warning("livekit_connection_lost")
-            again = await self._rejoin()
+            again = await self._rejoin(participant.moved_to)
             if again is None:
                 return
             participant = again
 
-    async def _rejoin(self) -> Participant | None:
+    async def _rejoin(self, moved_to: Sequence[str]) -> Participant | None:
+        """`moved_to`: servers to which the last one has sent the avatar; they are tried first."""
         detail = ""
-        for wait_s in REJOIN_WAITS_S:
+        urls = [*moved_to, self._spec.url]
+        for wait_s, url in zip(REJOIN_WAITS_S, itertools.cycle(urls), strict=False):
             await asyncio.sleep(wait_s)
             try:
-                participant = await self._join()
+                participant = await self._join(url)
                 self._doubt_streams()
                 return participant
             except RoomRefused as error:
                 detail = error.message
-                break
+                if url == self._spec.url:
+                    break
             except VisavisError as error:
                 detail = error.message
         self._end("room_lost", detail)
