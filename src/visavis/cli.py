@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from visavis import __version__
-from visavis.accounts.cli import accounts, keys, plans
+from visavis.accounts.cli import accounts, keys, plans, stage_tokens
 from visavis.bench.load import Load
 from visavis.errors import DISK_ERRORS, FileUnusable, VisavisError
 from visavis.refusals import translated_engine_errors
@@ -35,6 +35,7 @@ bench = typer.Typer(no_args_is_help=True, help="Measure this machine: a table, o
 app.add_typer(accounts, name="accounts")
 app.add_typer(keys, name="keys")
 app.add_typer(plans, name="plans")
+app.add_typer(stage_tokens, name="stage-tokens")
 app.add_typer(database, name="db")
 app.add_typer(webhooks, name="webhooks")
 app.add_typer(bench, name="bench")

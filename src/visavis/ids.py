@@ -14,7 +14,7 @@ from typing import Literal
 from ulid import ULID
 
 Kind = Literal[
-    "acct", "audt", "avat", "dlvr", "evnt", "hook", "key", "purc", "req", "sess", "sign", "tok", "view"
+    "acct", "audt", "avat", "dlvr", "evnt", "hook", "key", "purc", "req", "sess", "sign", "stok", "tok", "view"
 ]  # fmt: skip
 
 _ULID = "[0-9A-HJKMNP-TV-Z]{26}"

@@ -15,7 +15,9 @@ from visavis.stage.port.report import FrameCosts, SessionShape
 from visavis.store.database import Database
 from visavis.store.leases import LEASE_MS, Lease, Leases
 from visavis.store.models import sessions, stages
-from visavis.store.stages import Placed, Room, StageStore
+from visavis.store.stage_rows import Reached, Room, StageRows
+from visavis.store.stage_tokens import StageTokens
+from visavis.store.stages import Placed, StageStore
 
 pytestmark = pytest.mark.anyio
 
@@ -31,18 +33,22 @@ def room_for(sessions_: int, *, draining: bool = False) -> Room:
 
 
 class Fleet:
-    def __init__(self, database: Database, beside: Database, server: Lease) -> None:
+    def __init__(self, database: Database, beside: Database, server: Lease, token: str) -> None:
         self.database, self.beside, self.server = database, beside, server
         self.store = StageStore(database, beside=beside)
+        self.rows = StageRows(beside, token=token)
+        self.rooms: dict[str, Room] = {}
         self.leases: dict[str, Lease] = {}
 
     async def enter(self, name: str, room: Room, **labels: str) -> None:
-        address = f"wss://{name}.example:8443"
-        self.leases[name] = await self.store.enter(name, address=address, labels=labels, room=room)
+        reached = Reached(address=f"wss://{name}.example:8443", port_token="secret")
+        self.leases[name] = await self.rows.enter(name, reached, labels=labels, room=room)
+        self.rooms[name] = room
         await keep(self.database, stages, name)
 
     async def renew(self, name: str, room: Room | None = None) -> None:
-        assert await self.store.renew(self.leases[name], room)
+        self.rooms[name] = room or self.rooms[name]
+        assert await self.rows.renew(self.leases[name], self.rooms[name])
         await keep(self.database, stages, name)
 
     async def place(self, session_id: str, shape: SessionShape = SMALL, *, epoch: int = 0, **labels: str) -> str | None:
@@ -59,7 +65,8 @@ class Fleet:
 @pytest.fixture
 async def fleet(postgresql_url: str) -> AsyncIterator[Fleet]:
     async with open_fleet(postgresql_url) as (database, beside):
-        yield Fleet(database, beside, await steady_server(database, beside, "server"))
+        _, token = await StageTokens(database).create("all stages")
+        yield Fleet(database, beside, await steady_server(database, beside, "server"), token)
 
 
 async def test_sessions_are_spread_until_every_place_is_taken(fleet: Fleet) -> None:
@@ -205,7 +212,7 @@ async def test_sessions_of_a_lost_stage_get_other_places_and_a_stage_that_wakes_
         await fleet.place(ids[0], epoch=1)
     await fleet.enter("b", room_for(3))
     await fleet.lose("a")
-    assert not await fleet.store.renew(fleet.leases["a"])
+    assert not await fleet.rows.renew(fleet.leases["a"], fleet.rooms["a"])
     lost = await fleet.store.lost(fleet.server)
     assert sorted(one.session_id for one in lost) == sorted(ids)
     assert [await fleet.place(one.session_id, epoch=one.epoch) for one in lost] == ["b", "b", "b", None]

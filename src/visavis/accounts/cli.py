@@ -1,5 +1,5 @@
-"""The command lines of accounts, keys and plans: `visavis accounts`, `visavis keys`, `visavis plans`. Like cli.py it
-imports what a command does when the command runs.
+"""The command lines of accounts, keys, plans and stages' tokens: `visavis accounts`, `visavis keys`, `visavis plans`,
+`visavis stage-tokens`. Like cli.py it imports what a command does when the command runs.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ UNLIMITED = "unlimited"
 accounts = typer.Typer(no_args_is_help=True, help="List accounts, add minutes, show usage.")
 keys = typer.Typer(no_args_is_help=True, help="Create, list, rotate and revoke API keys.")
 plans = typer.Typer(no_args_is_help=True, help="List, change and assign plans.")
+stage_tokens = typer.Typer(no_args_is_help=True, help="Let the stages of other machines in: create and revoke tokens.")
 
 
 def _parse_sources(texts: list[str] | None) -> list[str]:
@@ -229,3 +230,31 @@ def keys_revoke(key_id: KeyId) -> None:
     from visavis.accounts.commands.keys import revoke_key
 
     revoke_key(key_id)
+
+
+@stage_tokens.command("create")
+def stage_tokens_create(name: Annotated[str, typer.Option(help="Of which machine, or machines.")]) -> None:
+    """Create a token with which stages enter themselves in the PostgreSQL, and print it on a line of its own. It is
+    never shown again.
+    """
+    from visavis.accounts.commands.stage_tokens import create_stage_token
+
+    create_stage_token(name)
+
+
+@stage_tokens.command("list")
+def stage_tokens_list() -> None:
+    """List tokens of stages: id, name, when it was created and revoked."""
+    from visavis.accounts.commands.stage_tokens import list_stage_tokens
+
+    list_stage_tokens()
+
+
+@stage_tokens.command("revoke")
+def stage_tokens_revoke(
+    token_id: Annotated[str, typer.Argument(help="The token's id, as `visavis stage-tokens list` prints it.")],
+) -> None:
+    """Revoke a token. Its stages are lost with their next renewal."""
+    from visavis.accounts.commands.stage_tokens import revoke_stage_token
+
+    revoke_stage_token(token_id)

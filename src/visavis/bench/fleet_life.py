@@ -7,13 +7,14 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from sqlalchemy import func, or_, select
 
 from visavis.bench.simulated_fleet import SHAPE, SimulatedFleet, Times, flat_out
 from visavis.errors import StorageUnusable
-from visavis.store.leases import LOOK_EVERY_S, RENEW_EVERY_S, Lease, Leases
+from visavis.store.leases import LOOK_EVERY_S, RENEW_EVERY_S, Lease
 from visavis.store.models import sessions
 from visavis.store.session_owners import SessionOwners
 
@@ -73,9 +74,9 @@ class FleetLife:
 
     async def __aenter__(self) -> FleetLife:
         fleet = self._fleet
-        work = [self._renew(fleet.store.leases, one) for one in fleet.stages]
+        work = [self._renew(fleet.renew_stage, one) for one in fleet.stages]
         for server in fleet.servers:
-            work += [self._renew(fleet.server_leases, server), self._look(server)]
+            work += [self._renew(fleet.server_leases.renew, server), self._look(server)]
         self._tasks = [asyncio.create_task(one) for one in work]
         return self
 
@@ -127,14 +128,14 @@ class FleetLife:
     def _passed_s(self) -> float:
         return time.perf_counter() - self._struck_s
 
-    async def _renew(self, leases: Leases, lease: Lease) -> None:
+    async def _renew(self, renew: Callable[[Lease], Awaitable[bool]], lease: Lease) -> None:
         due_s = time.perf_counter() + self._drawn.random() * RENEW_EVERY_S
         while True:
             await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
             if lease.id in self._stopped:
                 return
             try:
-                if not await leases.renew(lease):
+                if not await renew(lease):
                     self._life.lost_leases += 1
                     return
             except StorageUnusable:

@@ -22,7 +22,9 @@ from visavis.store.keys import KeyStore
 from visavis.store.leases import Lease, Leases
 from visavis.store.models import sessions, usage_entries
 from visavis.store.records import AccountRecord, KeyRecord, SessionRecord
-from visavis.store.stages import Room, StageStore
+from visavis.store.stage_rows import Reached, Room, StageRows
+from visavis.store.stage_tokens import StageTokens
+from visavis.store.stages import StageStore
 from visavis.store.usage import Place, Reading, UsageStore
 
 SHAPE = SessionShape(width_px=512, height_px=512)
@@ -104,9 +106,11 @@ class SimulatedFleet:
         self.database, self.connections = database, connections
         self.server_leases = Leases.of_servers(beside)
         self.store = StageStore(database, beside=beside)
+        self._beside, self._rows = beside, StageRows(beside, token="")
         self.servers: list[Lease] = []
         self.stages: list[Lease] = []
         self.epochs: list[int] = []
+        self._room = Room(room_mcores=0, frame_us=0, mpx_us=0)  # of each stage, as of `fill`
 
     @classmethod
     @asynccontextmanager
@@ -133,13 +137,14 @@ class SimulatedFleet:
         self.servers = [await self.server_leases.take(f"server-{number}") for number in range(servers)]
         each = COSTS.session_cores(SHAPE) * 1000
         places = max(2, 2 * sessions // stages)
-        room = Room(room_mcores=int((each + 1) * places), frame_us=2_000, mpx_us=4_000)
+        self._room = Room(room_mcores=int((each + 1) * places), frame_us=2_000, mpx_us=4_000)
+        _, token = await StageTokens(self.database).create("bench")
+        self._rows = StageRows(self._beside, token=token)
 
         async def enter(number: int) -> None:
             labels = {"region": "eu" if number % 2 else "us"}
-            self.stages.append(
-                await self.store.enter(f"stage-{number}", address=f"wss://10.0.0.1:{number}", labels=labels, room=room)
-            )
+            reached = Reached(address=f"wss://10.0.0.1:{number}", port_token="bench")
+            self.stages.append(await self._rows.enter(f"stage-{number}", reached, labels=labels, room=self._room))
 
         await flat_out(enter, count=stages, at_once=self.connections)
         await _add_sessions(self.database, sessions)
@@ -163,7 +168,10 @@ class SimulatedFleet:
 
     # --- single statements
     async def renew(self, number: int) -> None:
-        await self.store.renew(self.stages[number % len(self.stages)])
+        await self.renew_stage(self.stages[number % len(self.stages)])
+
+    async def renew_stage(self, stage: Lease) -> bool:
+        return await self._rows.renew(stage, self._room)
 
     async def renew_all(self) -> None:
         """Renew every lease: some may have lapsed while single statements were measured."""

@@ -120,6 +120,7 @@
     │   ├── StageRejected                    STAGE_REJECTED
     │   ├── NotAHello                        NOT_A_HELLO
     │   ├── WrongStageToken                  WRONG_STAGE_TOKEN
+    │   ├── StageNotAdmitted                 STAGE_NOT_ADMITTED
     │   ├── PortVersionUnknown               PORT_VERSION_UNKNOWN
     │   ├── ServerReplaced                   SERVER_REPLACED
     │   ├── SourceUnusable                   SOURCE_UNUSABLE
@@ -292,6 +293,7 @@ from visavis.errors.link import (
     StageRejected as StageRejected,
     NotAHello as NotAHello,
     WrongStageToken as WrongStageToken,
+    StageNotAdmitted as StageNotAdmitted,
     PortVersionUnknown as PortVersionUnknown,
     ServerReplaced as ServerReplaced,
     SourceUnusable as SourceUnusable,

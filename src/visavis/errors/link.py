@@ -25,6 +25,10 @@ class WrongStageToken(LinkFailed, code="WRONG_STAGE_TOKEN"):
     """The server does not have the stage's token."""
 
 
+class StageNotAdmitted(LinkFailed, code="STAGE_NOT_ADMITTED"):
+    """The database does not admit a stage: its token is wrong or revoked, or its role may not enter it."""
+
+
 class PortVersionUnknown(LinkFailed, code="PORT_VERSION_UNKNOWN"):
     """The server speaks a version of the port that the stage does not know."""
 

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-database = typer.Typer(no_args_is_help=True, help="Copy the database, and back up a server's data.")
+database = typer.Typer(
+    no_args_is_help=True, help="Copy the database, back up a server's data, and let stages' machines in."
+)
 
 
 @database.command("backup")
@@ -35,3 +37,15 @@ def copy(
     from visavis.store.command import copy_into_configured
 
     copy_into_configured(source)
+
+
+@database.command("stage-role")
+def stage_role(
+    name: Annotated[str, typer.Option(help="The role's name.")] = "visavis_stage",
+) -> None:
+    """Make the PostgreSQL role of stages' machines, which can enter and renew their rows and do nothing else. Print the
+    database's address for it, with its password. Again, it gives the role another password.
+    """
+    from visavis.store.command import make_configured_stage_role
+
+    make_configured_stage_role(name)

@@ -1,4 +1,4 @@
-"""`visavis db copy` and `visavis db backup`."""
+"""`visavis db copy`, `visavis db backup` and `visavis db stage-role`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from visavis.store.backup import back_up
 from visavis.store.copy import copy_database
 from visavis.store.database import Database, sqlite_path
 from visavis.store.ownership import owned
+from visavis.store.stage_role import make_stage_role
 
 
 def copy_into_configured(source: Path | None) -> None:
@@ -46,6 +47,22 @@ def back_up_configured(into: Path) -> None:
         print("The database is a PostgreSQL, which this does not back up: run pg_dump before.")
     if settings.s3_url is not None:
         print(f"Avatars and pictures lie in {settings.s3_url}, which this does not back up.")
+
+
+def make_configured_stage_role(name: str) -> None:
+    """Make the database role of stages' machines, and print the database's address for it. Raises
+    `DatabaseUnusable`.
+    """
+    settings = read_settings()
+    print(asyncio.run(_make_stage_role(settings.resolved_database_url, name)), flush=True)
+
+
+async def _make_stage_role(url: str, name: str) -> str:
+    database = await Database.open(url, create=False)
+    try:
+        return await make_stage_role(database, name=name)
+    finally:
+        await database.aclose()
 
 
 async def _copy(source_url: str, target_url: str) -> None:

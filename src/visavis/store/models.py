@@ -340,6 +340,20 @@ stages = Table(
     Column("frame_us", Integer, nullable=False),  # what a frame of a session costs there ...
     Column("mpx_us", Integer, nullable=False),  # ... and each million pixels of it
     Column("draining", Boolean, nullable=False),  # it takes no more sessions
+    Column("token_id", String(40)),  # of the stage token that has entered it: with another one it is not renewed
+    Column("port_token", String(100), nullable=False, server_default=""),  # what servers must say to it
+    Column("certificate", Text),  # PEM, the one that it shows to servers; null: the authorities that a server trusts
+)
+
+# With which a stage's machine enters and renews its own row of `stages` (store/stage_rows.py), and nothing else.
+stage_tokens = Table(
+    "stage_tokens",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("hash", String(64), nullable=False, unique=True),  # sha256, hex
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("revoked_at_ms", BigInteger),
 )
 
 # Who has changed keys, plans, minutes and webhooks, and deleted avatars and sessions. Rows are only added.

@@ -1,5 +1,6 @@
-"""The stages of a fleet in a PostgreSQL: which live (leases.py), and what room they have. A place on a stage is taken,
-and reserved for a session, by one statement. decision 69.
+"""The stages of a fleet in a PostgreSQL, as servers see them: which live (leases.py), and what room they have. A place
+on a stage is taken, and reserved for a session, by one statement. decision 69. What a stage's machine tells is in
+stage_rows.py.
 
 Room is counted in thousandths of a core. A stage tells how much sessions may take there, and what a frame costs, as it
 has measured; the place of a session takes what its size costs on that stage.
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -125,16 +126,6 @@ SELECT NOT EXISTS (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
-    """What a stage tells with each renewal. Cores in thousandths, times in microseconds (models.py)."""
-
-    room_mcores: int
-    frame_us: int
-    mpx_us: int
-    draining: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
     """A session's place. `address`: of its stage. `epoch`: the session's from now on."""
 
@@ -167,16 +158,6 @@ class StageStore:
     def __init__(self, database: Database, *, beside: Database) -> None:
         self._database = database
         self.leases = Leases.of_stages(beside)
-
-    async def enter(self, stage_id: str, *, address: str, labels: Mapping[str, str], room: Room) -> Lease:
-        """Enter a stage that has just started. `stage_id`: new with every start, so that no session takes it for the
-        one before.
-        """
-        return await self.leases.take(stage_id, address=address, labels=dict(labels), taken_mcores=0, **asdict(room))
-
-    async def renew(self, lease: Lease, room: Room | None = None) -> bool:
-        """See `Leases.renew`. `room`: if it has changed."""
-        return await self.leases.renew(lease, **({} if room is None else asdict(room)))
 
     async def place(
         self,

@@ -18,7 +18,11 @@ Result = TypeVar("Result")
 
 def with_accounts(work: Callable[[Accounts], Awaitable[Result]], *, create: bool = False) -> Result:
     """Do work with the accounts of the database. `create`: make the database if there is none."""
+    return with_database(lambda database: work(Accounts(database)), create=create)
 
+
+def with_database(work: Callable[[Database], Awaitable[Result]], *, create: bool = False) -> Result:
+    """Do work with the database. `create`: make it if there is none."""
     settings = read_settings()
     file_modes.apply(settings.data_mode)
 
@@ -26,7 +30,7 @@ def with_accounts(work: Callable[[Accounts], Awaitable[Result]], *, create: bool
         database = await Database.open(settings.resolved_database_url, create=create)
         acting.set(Actor(kind="command", id=_user()))
         try:
-            return await work(Accounts(database))
+            return await work(database)
         finally:
             await database.aclose()
 
