@@ -66,6 +66,7 @@ SHOWN_BY_TESTS: dict[tuple[ToldOver, str], str] = {
     (LOG, "STAGE_REJECTED"): _STAGES,
     (LOG, "NOT_A_HELLO"): _SERVERS,
     (LOG, "WRONG_STAGE_TOKEN"): _SERVERS,
+    (LOG, "STAGE_NOT_ADMITTED"): "tests/store/test_stage_rows.py",
     (LOG, "PORT_VERSION_UNKNOWN"): _SERVERS,
     (LOG, "SOURCE_UNUSABLE"): _SERVERS,
     (LOG, "SERVER_REPLACED"): _SERVERS,
