@@ -37,6 +37,8 @@ from visavis.server import RunningServer
 
 CREATES, TURNS, PAIRS = 20, 30, 5
 SPOKEN_S = 8.0
+AWAY_S = (5.0, 60.0, 900.0)
+TO_PICTURE_S, WITHIN_S = 1.0, 30.0
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
 
@@ -229,6 +231,38 @@ def sockets(pid: int) -> int:
 def max_cpu_s() -> float:
     """The processor time of the stage that has worked most: the others are spare."""
     return max(cpu_s([pid]) for pid in children(os.getpid(), "visavis.stage"))
+
+
+@pytest.mark.timeout(1800)
+async def test_users_who_are_away_end_nothing_nor_does_a_quarter_of_an_hour_of_silence(
+    client: AsyncVisavis, livekit: LiveKitServer
+) -> None:
+    """LiveKit itself closes a room 20 s after the last participant who is no agent has left, unless told otherwise.
+    The agent watches nothing, as agents do: nobody receives the avatar while its user is away.
+    """
+    agent = Agent(livekit, f"room-{secrets.token_hex(6)}")
+    await livekit.call("CreateRoom", name=agent.room_name, departure_timeout=2 * round(max(AWAY_S)))
+    await agent.join(watches=False)
+    session = await start(client, livekit, agent)
+    to_picture_s, seen = [], set()
+    for away_s in (0.0, *AWAY_S):
+        await asyncio.sleep(away_s)
+        user = Agent(livekit, agent.room_name, "user")
+        joining_s = time.monotonic()
+        async with asyncio.timeout(WITHIN_S):
+            await user.join(livekit.token(agent.room_name, "user"))
+            await user.wait_seen(pictures=1)
+        to_picture_s.append(time.monotonic() - joining_s)
+        seen.add(user.avatar().sid)
+        await user.leave()
+        print(f"away for {away_s:.0f} s: a picture {1000 * to_picture_s[-1]:.0f} ms after joining", flush=True)
+    await agent.speak(0.5)
+    assert (await agent.wait_finished(1))[-1] == Finished(pytest.approx(0.5, abs=0.02), False)  # type: ignore[arg-type]
+    assert len(seen) == 1, "the avatar has never left"
+    assert (await client.sessions.get(session.id)).status == "started"
+    assert max(to_picture_s) <= TO_PICTURE_S
+    await session.end()
+    await agent.leave()
 
 
 async def test_two_avatars_in_one_room_speak_for_their_own_agents(client: AsyncVisavis, livekit: LiveKitServer) -> None:
