@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from livekit.agents import Agent, AgentSession
 from livekit.agents.voice import SpeechHandle
 
 RATE_HZ = 24_000
+LOUD = 500  # RMS: below is silence, and what Opus leaves of it
 WITHIN_S = 30.0  # a bound on waiting for what must happen
 
 
@@ -23,9 +25,13 @@ def token(room: str, identity: str, *, kind: str = "standard", hidden: bool = Fa
     return api.AccessToken().with_identity(identity).with_kind(kind).with_grants(grants).to_jwt()  # type: ignore[arg-type]
 
 
+def tone(seconds: float, *, rate_hz: int = RATE_HZ) -> bytes:
+    return (np.sin(np.arange(round(seconds * rate_hz)) * 440 * 2 * np.pi / rate_hz) * 12_000).astype("<i2").tobytes()
+
+
 async def voice(seconds: float, *, rate_hz: int = RATE_HZ) -> AsyncIterator[rtc.AudioFrame]:
     """A tone as a synthesiser gives it: faster than it is heard."""
-    samples = (np.sin(np.arange(round(seconds * rate_hz)) * 440 * 2 * np.pi / rate_hz) * 12_000).astype("<i2")
+    samples = np.frombuffer(tone(seconds, rate_hz=rate_hz), "<i2")
     size = rate_hz // 50
     for start in range(0, len(samples), size):
         piece = samples[start : start + size]
@@ -35,14 +41,30 @@ async def voice(seconds: float, *, rate_hz: int = RATE_HZ) -> AsyncIterator[rtc.
 
 @dataclass(slots=True)
 class Track:
-    """What a user receives of one participant: pictures, and the level of each 10 ms of sound."""
+    """What a user receives of one participant: pictures, and the level of each 10 ms of sound. `onsets_s`: where sound
+    began after silence, in all that was heard; `loud_until_s`: where it was loud last; `first_onset_s`: when the first
+    sound came, monotonic.
+    """
 
     pictures: int = 0
     levels: list[float] = field(default_factory=list)
+    onsets_s: list[float] = field(default_factory=list)
+    loud_until_s: float = 0.0
+    first_onset_s: float | None = None
 
     @property
     def loud_s(self) -> float:
-        return sum(level > 500 for level in self.levels) / 100
+        return sum(level > LOUD for level in self.levels) / 100
+
+    def hear(self, level: float) -> None:
+        """The next 10 ms have come."""
+        before = self.levels[-5:]
+        self.levels.append(level)
+        if level > LOUD:
+            self.loud_until_s = len(self.levels) / 100
+            if max(before, default=0.0) <= LOUD:
+                self.onsets_s.append((len(self.levels) - 1) / 100)
+                self.first_onset_s = self.first_onset_s or time.monotonic()
 
 
 class User:
@@ -79,13 +101,16 @@ class User:
     async def wait_loud(self, identity: str, seconds: float) -> None:
         await self._until(lambda: self.of(identity).loud_s >= seconds)
 
+    async def wait_onsets(self, identity: str, count: int) -> None:
+        await self._until(lambda: len(self.of(identity).onsets_s) >= count)
+
     async def wait_silent(self, identity: str, seconds: float) -> None:
         """Wait until the participant has been silent for so long."""
         count = round(seconds * 100)
 
         def silent() -> bool:
             levels = self.of(identity).levels
-            return len(levels) >= count and max(levels[-count:]) <= 500
+            return len(levels) >= count and max(levels[-count:]) <= LOUD
 
         await self._until(silent)
 
@@ -117,7 +142,7 @@ class User:
         try:
             async for event in stream:
                 samples = np.frombuffer(event.frame.data, np.int16).astype(float)
-                seen.levels.append(float(np.sqrt(np.mean(samples**2))))
+                seen.hear(float(np.sqrt(np.mean(samples**2))))
                 self.changed.set()
         finally:
             await stream.aclose()
@@ -137,8 +162,9 @@ class Scene:
         await self.room.connect(os.environ["LIVEKIT_URL"], agent, rtc.RoomOptions(encryption=encryption))
         await self.user.join(self.name)
 
-    async def start_session(self) -> None:
-        await self.session.start(agent=Agent(instructions="none"), room=self.room, record=False)
+    async def start_session(self, agent: Agent | None = None, **options: Any) -> None:
+        """`options`: of AgentSession.start."""
+        await self.session.start(agent=agent or Agent(instructions="none"), room=self.room, record=False, **options)
 
     def say(self, seconds: float, **options: Any) -> SpeechHandle:
         return self.session.say("some words", audio=voice(seconds), **options)
