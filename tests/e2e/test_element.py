@@ -5,6 +5,7 @@ with sound that the browser blocks, and removed at any time.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -27,21 +28,26 @@ PAGE = """<!doctype html><html lang="en"><title>Somebody's page</title>
 <main><div id="left"></div><div id="right"></div><button id="sound">Sound</button></main>
 <script type="module" src="/somebody.js"></script></html>"""
 
-SCRIPT = """
-import "/client.js";
+PLACE = """
 window.told = [];
 window.faults = [];
 addEventListener("unhandledrejection", ({ reason }) => faults.push(String(reason)));
 addEventListener("securitypolicyviolation", ({ violatedDirective }) => faults.push(violatedDirective));
-window.place = (where, room, token) => {
+window.place = (where, room, token, others = {}) => {
   const avatar = document.createElement("visavis-avatar");
   for (const name of ["state", "error", "ended"])
-    avatar.addEventListener(name, ({ detail }) => told.push([name, detail?.name ?? detail?.reason ?? detail]));
-  avatar.setAttribute("room", room);
-  avatar.setAttribute("token", token);
+    avatar.addEventListener(name, ({ detail }) => {
+      told.push([name, detail?.name ?? detail?.reason ?? detail]);
+      (avatar.told ??= []).push(told.at(-1));
+    });
+  for (const [name, value] of Object.entries({ room, token, ...others })) avatar.setAttribute(name, value);
   document.querySelector(where).append(avatar);
   return avatar;
 };
+"""
+SCRIPT = f"""
+import "/client.js";
+{PLACE}
 document.querySelector("#sound").onclick = () => document.querySelector("visavis-avatar").unlock();
 """
 
@@ -128,4 +134,39 @@ async def test_in_somebodys_page(browser: Browser, server: LiveServer, http: htt
         await expect(avatar).to_have_attribute("state", "ended", timeout=TIMEOUT_MS)
         told: list[list[str]] = await page.evaluate("told")
         assert [detail for name, detail in told if name == "ended"] == ["ended_by_client"], told
+        assert await page.evaluate("faults") == []
+
+
+async def test_it_tells_a_refusal_or_an_end_and_never_both(
+    browser: Browser, server: LiveServer, http: httpx.AsyncClient
+) -> None:
+    created = (await http.post("/v1/sessions", json={"avatar": server.look})).json()["session"]
+    address, room = f"/v1/sessions/{created['session_id']}", created["room"]["url"]
+    tokens = {
+        purpose: (await http.post(f"{address}/tokens", json={"purpose": purpose})).json()["token"]["token"]
+        for purpose in ("watch", "speak")
+    }
+    # A page that a route answers may open no channel: Chromium takes it for one of another network.
+    async with opened_page(browser, f"{server.base_url}/healthz", expected="Failed to load") as page:
+        await page.evaluate(f"import('/client.js').then(() => {{ {PLACE} }})")
+
+        async def told(token: str, speak_token: str = "") -> list[list[str]]:
+            """What an element tells with these tokens, until it is refused or has ended."""
+            speaks = {"session": created["session_id"], "speak-token": speak_token} if speak_token else {}
+            link: list[Any] = [room, token, speaks]
+            await page.evaluate("(link) => { window.newest = place('body', ...link); }", link)
+            avatar = page.locator("visavis-avatar")
+            await expect(avatar).to_have_attribute("state", re.compile("refused|ended"), timeout=TIMEOUT_MS)
+            await page.evaluate("new Promise((resolve) => setTimeout(resolve, 100))")  # whatever else it tells
+            steps: list[list[str]] = await page.evaluate("newest.told")
+            await page.evaluate("newest.remove()")
+            return [step for step in steps if step[1] not in ("connecting", "waiting", "live")]
+
+        assert await told("") == [["state", "refused"], ["error", "InvalidOptions"]]
+        assert await told("vvt_wrong") == [["state", "refused"]]
+        assert await told("ah_live_key") == [["state", "refused"], ["error", "ApiKeyRefused"]]
+        assert await told(tokens["watch"], "vvt_wrong") == [["state", "refused"], ["error", "Refused"]]
+        await http.post(f"{address}/end")
+        assert await told(tokens["watch"]) == [["state", "ended"], ["ended", "ended_by_client"]]
+        assert await told(tokens["watch"], tokens["speak"]) == [["state", "ended"], ["ended", "ended_by_client"]]
         assert await page.evaluate("faults") == []

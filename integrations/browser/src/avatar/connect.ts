@@ -2,7 +2,7 @@
 
 import { Channel } from "../channel/channel.js";
 import { platformSocket } from "../channel/connection.js";
-import { InvalidOptions, ServerUnreachable, SessionEnded, TakenOver } from "../channel/errors.js";
+import { ChannelLost, InvalidOptions, ServerUnreachable, SessionEnded, TakenOver } from "../channel/errors.js";
 import { barrierTo } from "../viewer/barrier.js";
 import { roomAddress } from "../viewer/room-address.js";
 import { Avatar, type AvatarEvents } from "./avatar.js";
@@ -63,8 +63,10 @@ export async function connect(options: ConnectOptions): Promise<Avatar> {
     if (speaks) await openChannel(avatar, server, session, tokens, options);
     signal?.throwIfAborted();
   } catch (error) {
+    const { ended } = avatar; // the room has told so, and the channel was closed for it
     avatar.close();
-    throw signal?.aborted === true ? signal.reason : error;
+    if (signal?.aborted === true) throw signal.reason;
+    throw error instanceof ChannelLost && ended !== null ? new SessionEnded(ended) : error;
   } finally {
     signal?.removeEventListener("abort", aborted);
   }

@@ -6,7 +6,7 @@ import type { Purpose } from "../avatar/tokens.js";
 import type { DropUntil } from "../avatar/track-gate.js";
 import type { SpeakFromOptions, TrackSpeech } from "../avatar/track-speech.js";
 import type { SpeakOptions } from "../channel/channel.js";
-import { InvalidOptions, ServerUnreachable } from "../channel/errors.js";
+import { InvalidOptions, ServerUnreachable, SessionEnded } from "../channel/errors.js";
 import type { Speech } from "../channel/speech.js";
 import type { Played } from "../channel/utterance.js";
 import type { Barrier } from "../viewer/barrier.js";
@@ -225,6 +225,10 @@ export class VisavisAvatar extends Base {
     this.connected = connected;
     connected.catch((error: unknown) => {
       if (breaking.signal.aborted) return;
+      if (error instanceof SessionEnded) {
+        this.finish({ reason: error.reason });
+        return;
+      }
       this.barred(error instanceof ServerUnreachable ? error.barrier : null);
       this.become("refused");
       this.tell("error", error);
@@ -239,6 +243,8 @@ export class VisavisAvatar extends Base {
     const speak = this.getAttribute("speak-token") ?? "";
     /** Whether a late event is still one of the present avatar. */
     const current = (): boolean => this.breaking === breaking;
+    /** Before it is connected, what `connect` rejects with tells whether this is an end. */
+    const ends = (): boolean => current() && this.present !== null;
     const avatar = await connect({
       room: link.href,
       ...(server === "" ? {} : { server }),
@@ -248,13 +254,13 @@ export class VisavisAvatar extends Base {
       muted: this.muted,
       signal: breaking.signal,
       on: {
-        state: (state) => current() && this.become(state),
+        state: (state) => (state === "ended" ? ends() : current()) && this.become(state),
         barrier: (barrier) => current() && this.barred(barrier),
         audible: (isAudible) => current() && this.heard(isAudible),
         paused: (isPaused) => current() && this.stands(isPaused),
         transparent: (isTransparent) => current() && this.toggleAttribute("transparent", isTransparent),
         message: (message) => current() && this.tell("message", message),
-        ended: (end) => current() && end.reason !== "closed" && this.tell("ended", end),
+        ended: (end) => ends() && this.finish(end),
       },
     });
     this.present = avatar;
@@ -267,6 +273,11 @@ export class VisavisAvatar extends Base {
     this.setAttribute("state", state);
     this.draw();
     this.tell("state", state);
+  }
+
+  private finish(end: AvatarEvents["ended"]): void {
+    this.become("ended");
+    if (end.reason !== "closed") this.tell("ended", end);
   }
 
   private barred(barrier: Barrier | null): void {
