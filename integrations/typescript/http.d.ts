@@ -1149,22 +1149,71 @@ export interface components {
       /** Total Remaining */
       total_remaining: number | null;
       /** Active Sessions */
-      active_sessions: components["schemas"]["ActiveSession"][];
+      active_sessions: (components["schemas"]["ActiveHostedSession"] | components["schemas"]["ActiveOwnSession"])[];
       /** Active Minutes */
       active_minutes: number;
       concurrency: components["schemas"]["Concurrency"];
       plan: components["schemas"]["UsagePlan"];
     };
-    /** ActiveSession */
-    ActiveSession: {
+    /** ActiveHostedSession */
+    ActiveHostedSession: {
       /** Session Id */
       session_id: string;
+      avatar: components["schemas"]["SessionAvatar"];
+      /**
+       * Session Type
+       * @default webrtc_video
+       * @constant
+       */
+      session_type: "webrtc_video";
+      /**
+       * Status
+       * @default started
+       * @constant
+       */
+      status: "started";
       /**
        * Started At
        * Format: date-time
        * @description UTC, whole seconds, like 2024-01-15T12:05:30Z
        */
       started_at: string;
+      /** Ended At */
+      ended_at: null;
+      /** Expiration */
+      expiration: string | null;
+      /**
+       * Created At
+       * Format: date-time
+       * @description UTC, whole seconds, like 2024-01-15T12:05:30Z
+       */
+      created_at: string;
+      /**
+       * Minutes
+       * @description So far, rounded up; 0 for a session of a test key
+       */
+      minutes: number;
+    };
+    /** ActiveOwnSession */
+    ActiveOwnSession: {
+      /** Session Id */
+      session_id: string;
+      /**
+       * Status
+       * @default started
+       * @constant
+       */
+      status: "started";
+      /**
+       * Started At
+       * Format: date-time
+       * @description UTC, whole seconds, like 2024-01-15T12:05:30Z
+       */
+      started_at: string;
+      /** Ended At */
+      ended_at: null;
+      /** Expiration */
+      expiration: string | null;
       /**
        * Minutes
        * @description So far, rounded up; 0 for a session of a test key
@@ -3223,7 +3272,10 @@ export interface components {
        */
       wait: number;
     };
-    /** SessionAvatar */
+    /**
+     * SessionAvatar
+     * @description The avatar of a session.
+     */
     SessionAvatar: {
       /** Avatar Id */
       avatar_id: string;
@@ -5464,6 +5516,19 @@ export interface operations {
       };
       /** @description A request with the cookie of a sign-in does not come from a page of this server. The API key does not have the scope that this call needs. The API key may not be used from this address */
       403: {
+        headers: {
+          "Request-Id": components["headers"]["Request-Id"];
+          "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];
+          "X-RateLimit-Remaining": components["headers"]["X-RateLimit-Remaining"];
+          "X-RateLimit-Reset": components["headers"]["X-RateLimit-Reset"];
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Error"];
+        };
+      };
+      /** @description No such avatar, or it was deleted */
+      404: {
         headers: {
           "Request-Id": components["headers"]["Request-Id"];
           "X-RateLimit-Limit": components["headers"]["X-RateLimit-Limit"];

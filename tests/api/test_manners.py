@@ -33,6 +33,8 @@ async def test_a_refusal_has_its_code_and_whether_to_retry_in_headers(tmp_path: 
         no_upgrade = await service.client.get("/v1/channel")
         for _ in range(3):
             limited = await service.client.get("/v1/sessions")
+    assert (no_upgrade.headers["x-ratelimit-limit"], no_upgrade.headers["x-ratelimit-remaining"]) == ("3", "1")
+    assert "x-ratelimit-limit" not in nothing.headers, "only /v1 is limited"
     told = [
         (one.headers["visavis-error-code"], one.headers["visavis-should-retry"])
         for one in (wrong, unknown, nothing, no_upgrade, limited)

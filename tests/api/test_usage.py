@@ -73,6 +73,31 @@ async def test_the_usage_of_an_account(service: Service) -> None:
     )
 
 
+async def test_active_sessions_are_told_in_their_dialects_without_what_opens_them(service: Service) -> None:
+    made = (
+        await service.client.post("/v1/sessions", json={"avatar_id": service.look_id, "metadata": {"a": "b"}})
+    ).json()
+    hosted = made["session"]
+    await service.client.post(f"/v1/sessions/{hosted['session_id']}/start")
+    own = (await service.client.post("/v1/sessions", json={"avatar": service.look_id})).json()["session"]
+    answer = await service.client.get("/v1/usage")
+    newest, oldest = answer.json()["usage"]["active_sessions"]
+    assert list(newest.items())[:1] == [("session_id", own["session_id"])]
+    assert list(newest) == ["session_id", "status", "started_at", "ended_at", "expiration", "minutes"]
+    shown = (await service.client.get(f"/v1/sessions/{hosted['session_id']}")).json()["session"]
+    kept = [name for name in shown if name not in ("duration", "daily_room", "metadata")]
+    assert list(oldest) == [*kept, "minutes"]
+    assert [oldest[name] for name in kept if name != "avatar"] == [shown[name] for name in kept if name != "avatar"]
+    assert oldest["avatar"]["url"].partition("?")[0] == shown["avatar"]["url"].partition("?")[0]
+    for secret in (hosted["access_token"], hosted["daily_room"]["token"], own["session_token"], own["room"]["token"]):
+        assert secret not in answer.text
+    account_id = (await service.services.accounts.authenticate(service.key)).account_id
+    operator = await service.services.accounts.create(name="operator", scopes=("admin",))
+    told = await service.client.get(f"/v1/admin/accounts/{account_id}", headers={"x-api-key": operator[1]})
+    ids = [one["session_id"] for one in told.json()["usage"]["active_sessions"]]
+    assert ids == [own["session_id"], hosted["session_id"]]
+
+
 async def test_included_minutes_are_reset_each_month(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     await put_on(service, included_minutes=5)
     await service.client.put(f"/v1/sessions/{await start(service)}/end")

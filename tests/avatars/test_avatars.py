@@ -18,6 +18,7 @@ import httpx
 import pytest
 import structlog.testing
 
+from tests.accounts.test_accounts import other_account
 from tests.api.test_session_lifecycle import TIME, ordered
 from tests.conftest import Service, open_service
 from tests.fakes import FakeFleet, fake_prepare
@@ -170,6 +171,30 @@ async def test_public_avatars_and_the_flat_view(stocked: Service) -> None:
     ).status_code == 201
     for query in ("?characters_only=odd", "?view=odd"):
         assert (await service.client.get(f"/v1/avatars{query}")).status_code == 400
+
+
+async def test_looks_of_an_unknown_character_are_404(stocked: Service) -> None:
+    await stocked.client.post("/v1/avatars/upload-face", files={"file": ("me.jpg", b"photo", "image/jpeg")})
+    mine, public = (await own(stocked))[0]["avatar_id"], (await listed(stocked, "/public"))[0]["avatar_id"]
+    stranger = await other_account(stocked)
+    for parent_id, headers, status in (
+        (mine, {}, 200),
+        (public, stranger, 200),
+        (mine, stranger, 404),
+        ("avat_01J8Z3N5K7Q9R2T4V6X8Y0A1B3", {}, 404),
+        ("no id at all", {}, 404),
+        ("", {}, 404),
+    ):
+        answer = await stocked.client.get("/v1/avatars", params={"parent_id": parent_id}, headers=headers)
+        assert answer.status_code == status, parent_id
+        if status == 404:
+            assert answer.json()["error"]["code"] == "AVATAR_NOT_FOUND"
+        else:
+            assert [look["parent_id"] for look in answer.json()["avatars"]] == [parent_id] * len(
+                answer.json()["avatars"]
+            )
+    (look,) = await listed(stocked, f"?parent_id={mine}")
+    assert await listed(stocked, f"?parent_id={look['avatar_id']}") == [], "a look is known, and has no looks"
 
 
 def look_folder(service: Service) -> Path:

@@ -52,9 +52,9 @@ _SESSION_ID = re.compile(rb"sess_[0-9A-HJKMNP-TV-Z]{26}")  # in an answer
 log = structlog.get_logger()
 
 
-def _is_guarded(path: str) -> bool:
-    """Whether an address needs a key. A channel's does not: its first message bears a token."""
-    return path.startswith("/v1/") and path != "/v1/channel" and not path.startswith("/v1/channel/")
+def _is_channel(path: str) -> bool:
+    """Whether an address needs no key: a channel's first message bears a token."""
+    return path == "/v1/channel" or path.startswith("/v1/channel/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,17 +117,19 @@ class Gate:
         self._first_answer_wait_s = first_answer_wait_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not _is_guarded(scope["path"]):
+        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
             await self._app(scope, receive, send)
             return
         services: Services = scope["app"].state.services
+        is_channel = _is_channel(scope["path"])  # asked for without an upgrade
         headers = Headers(scope=scope)
         shown: _Shown | None = None
         refusal: VisavisError | None = None
         host, _ = scope.get("client") or ("unknown", 0)
         try:
-            shown = await _identify(services, Request(scope), address=host)
-            _check_call(shown, scope["method"], scope["path"])
+            if not is_channel:
+                shown = await _identify(services, Request(scope), address=host)
+                _check_call(shown, scope["method"], scope["path"])
         except VisavisError as error:
             refusal = error
         caller = shown.counted if shown is not None else f"address {network_of(host)}"
@@ -139,7 +141,9 @@ class Gate:
         if refusal is not None:
             await error_response(refusal)(scope, receive, send)
             return
-        assert shown is not None
+        if shown is None:
+            await self._app(scope, receive, send)
+            return
         key = shown.key
         scope["visavis.key"] = key
         acting.set(Actor(kind="key", id=key.id, address=host))

@@ -15,6 +15,7 @@ from visavis.api.schemas import (
     session_schemas,
     usage_schemas,
 )
+from visavis.api.schemas.parts import SessionAvatar
 from visavis.api.shown_sessions import shown_room
 from visavis.avatars.look_files import IMAGE, PREVIEW
 from visavis.avatars.service import Listed
@@ -23,7 +24,7 @@ from visavis.errors import NoCapacity
 from visavis.fleet.port import Capacity
 from visavis.proxy_rooms.rooms import PROXY, Proxy
 from visavis.rooms.spec import RoomSpec
-from visavis.sessions.billing import AccountUsage
+from visavis.sessions.billing import AccountUsage, ActiveSession
 from visavis.sessions.calendar import Day
 from visavis.sessions.lifecycle import Status
 from visavis.sessions.plan_limits import CurrentUsage
@@ -36,8 +37,8 @@ from visavis.timestamps import format_time, format_time_or_none
 FULL_RATE_FPS = 25  # PerformanceSpec.fps of every session
 
 
-def avatar_of(record: SessionRecord, addresses: Addresses) -> session_schemas.SessionAvatar:
-    return session_schemas.SessionAvatar(
+def avatar_of(record: SessionRecord, addresses: Addresses) -> SessionAvatar:
+    return SessionAvatar(
         avatar_id=record.avatar_id, name=record.avatar_name, url=addresses.picture(record.avatar_id, IMAGE)
     )
 
@@ -57,7 +58,7 @@ def _concurrency(now: CurrentUsage) -> usage_schemas.Concurrency:
     return usage_schemas.Concurrency(current=now.current, max=now.maximum, available=available)
 
 
-def account_usage(found: AccountUsage) -> usage_schemas.UsageAnswer:
+def account_usage(found: AccountUsage, addresses: Addresses) -> usage_schemas.UsageAnswer:
     balance, plan = found.balance, found.balance.plan
     return usage_schemas.UsageAnswer(
         usage=usage_schemas.AccountUsage(
@@ -69,20 +70,33 @@ def account_usage(found: AccountUsage) -> usage_schemas.UsageAnswer:
                 total=balance.purchased_total, remaining=balance.purchased_left
             ),
             total_remaining=balance.left,
-            active_sessions=[
-                usage_schemas.ActiveSession(
-                    session_id=one.session.id,
-                    started_at=format_time(one.session.started_at_ms or 0),
-                    minutes=one.minutes,
-                )
-                for one in found.active
-            ],
+            active_sessions=[_active(one, addresses) for one in found.active],
             active_minutes=sum(one.minutes for one in found.active),
             concurrency=_concurrency(found.current),
             plan=usage_schemas.UsagePlan(
                 key=plan.key, name=plan.name, max_session_duration=plan.max_session_minutes, will_renew=True
             ),
         )
+    )
+
+
+def _active(
+    active: ActiveSession, addresses: Addresses
+) -> usage_schemas.ActiveHostedSession | usage_schemas.ActiveOwnSession:
+    record = active.session
+    started_at = format_time(record.started_at_ms or 0)
+    expiration = format_time_or_none(record.expiration_ms)
+    if record.dialect == OWN:
+        return usage_schemas.ActiveOwnSession(
+            session_id=record.id, started_at=started_at, expiration=expiration, minutes=active.minutes
+        )
+    return usage_schemas.ActiveHostedSession(
+        session_id=record.id,
+        avatar=avatar_of(record, addresses),
+        started_at=started_at,
+        expiration=expiration,
+        created_at=format_time(record.created_at_ms),
+        minutes=active.minutes,
     )
 
 

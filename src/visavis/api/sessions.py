@@ -87,7 +87,7 @@ async def create(request: Request, services: ServicesDep, key: Caller, addresses
         )
     services.live.observer.created(record, after_s=anyio.current_time() - began_s)
     usage = await services.sessions.limits.usage_of(key)
-    shown = await _addresses_for([record], services, addresses)
+    shown = await addresses_for([record], services, addresses)
     answer = presenters.created_hosted(record, token, services.sessions, shown, usage)
     return await _reply_created(request, answer, record, services, key)
 
@@ -198,7 +198,7 @@ async def newest(
     page = await services.sessions.listed(
         key.account_id, statuses=STATUSES[status], limit=count, before=before, metadata=_metadata_filter(request)
     )
-    addresses = await _addresses_for(page.sessions, services, addresses)
+    addresses = await addresses_for(page.sessions, services, addresses)
     bills = await _bills_of(page.sessions, services)
     shown = [
         shown_session(record, services.sessions, addresses, bills, with_seconds=with_seconds)
@@ -253,7 +253,7 @@ async def get(
 ) -> Response:
     with_seconds = _asks_for_seconds(billing)
     record = await services.sessions.get(key, session_id)
-    shown = await _addresses_for([record], services, addresses)
+    shown = await addresses_for([record], services, addresses)
     bills = await _bills_of([record], services)
     session = shown_session(record, services.sessions, shown, bills, with_seconds=with_seconds)
     return reply_with({"success": True, "session": session})
@@ -279,7 +279,7 @@ async def start(session_id: str, services: ServicesDep, key: Caller, addresses: 
 @router.post("/{session_id}/end", **described.POST_END)
 async def end(session_id: str, services: ServicesDep, key: Caller, addresses: AddressesDep) -> JSONResponse:
     record = await services.sessions.end(key, session_id)
-    return reply(presenters.ended(record, await _addresses_for([record], services, addresses)))
+    return reply(presenters.ended(record, await addresses_for([record], services, addresses)))
 
 
 async def _bills_of(records: Sequence[AnySession], services: Services) -> dict[str, SessionBill]:
@@ -287,7 +287,7 @@ async def _bills_of(records: Sequence[AnySession], services: Services) -> dict[s
     return await services.billing.bills_of([record for record in records if record.dialect == OWN])
 
 
-async def _addresses_for(records: Sequence[AnySession], services: Services, addresses: Addresses) -> Addresses:
+async def addresses_for(records: Sequence[AnySession], services: Services, addresses: Addresses) -> Addresses:
     """Return the addresses for an answer that shows these sessions with their avatars."""
     avatar_ids = {record.avatar_id for record in records if record.dialect == HOSTED}
     return addresses.with_public(await services.avatars.public_among(avatar_ids))

@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse
 from visavis.api import presenters
 from visavis.api.described import usage as described
 from visavis.api.described.parts import Undescribed
-from visavis.api.services import Caller, ServicesDep
-from visavis.api.sessions import read_limit, reply
+from visavis.api.services import AddressesDep, Caller, ServicesDep
+from visavis.api.sessions import addresses_for, read_limit, reply
 from visavis.errors import InvalidCursor, InvalidRequest
 from visavis.ids import is_id
 from visavis.sessions.calendar import month_of, read_day, read_month, read_zone
@@ -23,8 +23,10 @@ router = APIRouter(prefix="/v1/usage", tags=["usage"])
 
 
 @router.get("", **described.USAGE)
-async def usage(services: ServicesDep, key: Caller) -> JSONResponse:
-    return reply(presenters.account_usage(await services.billing.usage_of(key)))
+async def usage(services: ServicesDep, key: Caller, addresses: AddressesDep) -> JSONResponse:
+    found = await services.billing.usage_of(key)
+    shown = await addresses_for([one.session for one in found.active], services, addresses)
+    return reply(presenters.account_usage(found, shown))
 
 
 @router.get("/days", **described.DAYS)

@@ -141,9 +141,12 @@ class Avatars:
 
     async def listed(self, key: KeyRecord, *, parent_id: str | None, characters_only: bool) -> list[Listed]:
         """Return the avatars that the key may use (those of its account and public ones), newest first. With
-        `parent_id`: the looks of that character.
+        `parent_id`: the looks of that character. Raises `AvatarNotFound` if there is no such avatar that it may use.
         """
         if parent_id is not None:
+            parent = await self.get(parent_id)
+            if parent is None or not (parent.is_public or parent.owner_account_id == key.account_id):
+                raise AvatarNotFound
             found = await self._store.visible(key.account_id, parent_id=parent_id)
         else:
             found = await self._store.visible(key.account_id, level="characters" if characters_only else "any")

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
 from visavis.api import presenters as answers
+from visavis.api.addresses import Addresses
 from visavis.api.admin import presenters, schemas
 from visavis.api.admin.parts import cut, read_count
 from visavis.api.body import json_object
@@ -16,8 +17,8 @@ from visavis.api.cursors import read_id_cursor
 from visavis.api.described.admin import accounts as described
 from visavis.api.described.parts import Undescribed
 from visavis.api.names import read_name
-from visavis.api.services import Services, ServicesDep
-from visavis.api.sessions import reply
+from visavis.api.services import AddressesDep, Services, ServicesDep
+from visavis.api.sessions import addresses_for, reply
 from visavis.errors import InvalidRequest
 from visavis.store.accounts import PlanChanges
 from visavis.store.records import AccountOwner
@@ -40,22 +41,24 @@ async def listed(
 
 
 @router.get("/accounts/{account_id}", **described.GET)
-async def get(account_id: str, services: ServicesDep) -> JSONResponse:
-    return await _one(services, account_id)
+async def get(account_id: str, services: ServicesDep, addresses: AddressesDep) -> JSONResponse:
+    return await _one(services, account_id, addresses)
 
 
 @router.patch("/accounts/{account_id}", **described.CHANGE)
-async def change(account_id: str, request: Request, services: ServicesDep) -> JSONResponse:
+async def change(account_id: str, request: Request, services: ServicesDep, addresses: AddressesDep) -> JSONResponse:
     plan = (await json_object(request)).get("plan")
     if not isinstance(plan, str) or not _is_plan_key(plan):
         raise InvalidRequest("plan must be the key of a plan")
     await services.accounts.assign_plan(account_id, plan)
-    return await _one(services, account_id)
+    return await _one(services, account_id, addresses)
 
 
-async def _one(services: Services, account_id: str) -> JSONResponse:
+async def _one(services: Services, account_id: str, addresses: Addresses) -> JSONResponse:
     account = await services.accounts.find(account_id)
-    usage = answers.account_usage(await services.billing.usage_of(AccountOwner(account_id=account_id))).usage
+    found = await services.billing.usage_of(AccountOwner(account_id=account_id))
+    shown = await addresses_for([one.session for one in found.active], services, addresses)
+    usage = answers.account_usage(found, shown).usage
     return reply(schemas.OneAdminAccount(account=presenters.account(account), usage=usage))
 
 

@@ -43,7 +43,7 @@ LIST: Described = {
         200,
         {"Characters": examples.CHARACTERS, "Looks of a character": examples.LOOKS, "Flat": examples.FLAT_AVATARS},
     )
-    | refusals.v1(InvalidRequest),
+    | refusals.v1(InvalidRequest, AvatarNotFound),
 }
 
 PUBLIC: Described = {

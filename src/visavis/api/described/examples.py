@@ -13,7 +13,7 @@ from visavis.api.schemas import (
     session_schemas,
     usage_schemas,
 )
-from visavis.api.schemas.parts import Done
+from visavis.api.schemas.parts import Done, SessionAvatar
 from visavis.sessions.lifecycle import Status
 
 SESSION_ID = "sess_01J8Z3N5K7Q9R2T4V6X8Y0A1B2"
@@ -41,7 +41,7 @@ METADATA = {"user_name": "John Doe"}
 URL = "https://avatars.example.com"
 _SIGNED = "?e=1705330800&s=kW8vQ2mX5nR7tY4uB1cD9g"  # the query of a private picture's address
 
-_AVATAR = session_schemas.SessionAvatar(
+_AVATAR = SessionAvatar(
     avatar_id=LOOK_ID, name="Professional Avatar (Look)", url=f"{URL}/media/avatars/{LOOK_ID}/image.jpg{_SIGNED}"
 )
 _ROOM = room_schemas.DailyRoom(url=f"{URL}/rooms/vv-8a3d", name="vv-8a3d", token=ROOM_TOKEN)
@@ -217,11 +217,26 @@ ACCOUNT_USAGE = usage_schemas.UsageAnswer(
     usage=usage_schemas.AccountUsage(
         period=usage_schemas.UsagePeriod(start="2024-01-01T00:00:00Z", end="2024-02-01T00:00:00Z"),
         included_minutes=usage_schemas.IncludedMinutes(total=120, used=120, remaining=0),
-        purchased_minutes=usage_schemas.PurchasedMinutes(total=60, remaining=57),
-        total_remaining=57,
-        active_sessions=[usage_schemas.ActiveSession(session_id=SESSION_ID, started_at=STARTED, minutes=3)],
-        active_minutes=3,
-        concurrency=usage_schemas.Concurrency(current=1, max=2, available=1),
+        purchased_minutes=usage_schemas.PurchasedMinutes(total=60, remaining=55),
+        total_remaining=55,
+        active_sessions=[
+            usage_schemas.ActiveHostedSession(
+                session_id=SESSION_ID,
+                avatar=_AVATAR,
+                started_at=STARTED,
+                expiration="2024-01-15T13:00:02Z",
+                created_at=CREATED,
+                minutes=3,
+            ),
+            usage_schemas.ActiveOwnSession(
+                session_id=OWN_SESSION_ID,
+                started_at="2024-01-15T12:01:00Z",
+                expiration="2024-01-15T13:01:00Z",
+                minutes=2,
+            ),
+        ],
+        active_minutes=5,
+        concurrency=usage_schemas.Concurrency(current=2, max=2, available=0),
         plan=usage_schemas.UsagePlan(key="starter", name="Starter", max_session_duration=60, will_renew=True),
     )
 )

@@ -24,5 +24,13 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
 
 
+class SessionAvatar(Answer):
+    """The avatar of a session."""
+
+    avatar_id: AvatarId
+    name: str
+    url: Url
+
+
 class Done(Answer):
     success: Literal[True] = True

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema
 
-from visavis.api.schemas.parts import Answer, AvatarId, SessionId, Time, Url
+from visavis.api.schemas.parts import Answer, SessionAvatar, SessionId, Time
 from visavis.api.schemas.room_schemas import DailyRoom, EmbeddedRoom, ProxyRoom
 from visavis.api.schemas.usage_schemas import Usage
 from visavis.sessions.lifecycle import Status
@@ -22,12 +22,6 @@ ChannelUri = Annotated[
         }
     ),
 ]
-
-
-class SessionAvatar(Answer):
-    avatar_id: AvatarId
-    name: str
-    url: Url
 
 
 # A create, in both dialects. A class that gives `session` or `room` its type leaves it in its place.

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, WithJsonSchema
 
-from visavis.api.schemas.parts import Answer, SessionId, Time
+from visavis.api.schemas.parts import Answer, SessionAvatar, SessionId, Time
 
 
 class Minutes(Answer):
@@ -40,10 +40,32 @@ class PurchasedMinutes(Answer):
     remaining: int
 
 
-class ActiveSession(Answer):
+ActiveMinutes = Annotated[int, Field(description="So far, rounded up; 0 for a session of a test key")]
+
+
+# Sessions that run now, each in its own dialect, as its end answers it: without a token, a room or metadata, which a
+# key for reports does not open.
+
+
+class ActiveHostedSession(Answer):
     session_id: SessionId
+    avatar: SessionAvatar
+    session_type: Literal["webrtc_video"] = "webrtc_video"
+    status: Literal["started"] = "started"
     started_at: Time
-    minutes: int = Field(description="So far, rounded up; 0 for a session of a test key")
+    ended_at: None = None
+    expiration: Time | None
+    created_at: Time
+    minutes: ActiveMinutes
+
+
+class ActiveOwnSession(Answer):
+    session_id: SessionId
+    status: Literal["started"] = "started"
+    started_at: Time
+    ended_at: None = None
+    expiration: Time | None
+    minutes: ActiveMinutes
 
 
 class UsagePlan(Answer):
@@ -58,7 +80,7 @@ class AccountUsage(Answer):
     included_minutes: IncludedMinutes
     purchased_minutes: PurchasedMinutes
     total_remaining: int | None
-    active_sessions: list[ActiveSession]
+    active_sessions: list[ActiveHostedSession | ActiveOwnSession]
     active_minutes: int
     concurrency: Concurrency
     plan: UsagePlan
