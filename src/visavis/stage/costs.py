@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import median
 
 import msgspec
 
@@ -23,7 +22,7 @@ MIN_VIEWERS_SHARE, WHOLE_RATE = 0.3, 0.9
 LEARNED_OF_EACH = 0.2  # of the newest second: a change is followed within ten seconds
 LEAST_FACTOR, MOST_FACTOR = 0.25, 8.0
 STEADY_FACTOR = 1.3  # on a busy machine, the yardstick itself varies by so much
-YARDSTICKS = 5  # the median of so many counts: a single one may be disturbed
+YARDSTICKS = 5  # the least of so many counts: what else the stage and its neighbours do only makes one longer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +60,7 @@ class CostModel:
     def _slowness(self) -> float:
         if self.measured is None or not self._yardsticks_ms:
             return 1.0
-        slowness = median(self._yardsticks_ms) / self.measured.yardstick_ms
+        slowness = min(self._yardsticks_ms) / self.measured.yardstick_ms
         return 1.0 if 1 / STEADY_FACTOR < slowness < STEADY_FACTOR else _bounded(slowness)
 
     @property
