@@ -206,7 +206,7 @@ async def test_a_picture_that_stands_still_offers_play_and_plays_when_the_visito
 
 
 async def test_the_playground_greets_speaks_and_is_interrupted(server: LiveServer, browser: Browser) -> None:
-    async with opened_page(browser, server.sign_in_address()) as page:
+    async with opened_page(browser, server.sign_in_address(), script=KEEP_MICROPHONES) as page:
         player, status = page.locator(".player"), page.locator(".chip [role=status]")
         await expect(player).to_have_attribute("data-phase", "live", timeout=TIMEOUT_MS)
         await expect(player).to_have_attribute("data-shown", "true", timeout=TIMEOUT_MS)
@@ -237,8 +237,11 @@ async def test_the_playground_greets_speaks_and_is_interrupted(server: LiveServe
         await hands_free.click()
         await expect(hands_free).to_have_attribute("aria-pressed", "true", timeout=TIMEOUT_MS)
         await expect(page.locator(".notice")).to_have_text("")
+        await page.evaluate(UNPLUG)
+        await expect(hands_free).to_have_attribute("aria-pressed", "true", timeout=TIMEOUT_MS)
         await hands_free.click()
         await page.keyboard.press("Escape")  # the browser's device beeps, which is speech
+        await page.evaluate(CLOSED)
 
         await page.get_by_role("tab", name="Output").click()
         await page.get_by_label("Format").select_option("16:9")
@@ -276,6 +279,33 @@ async def test_the_playground_can_be_used_without_a_mouse_and_in_both_themes(
             await page.evaluate("theme => document.documentElement.dataset.theme = theme", theme)
             colours.add(await page.evaluate("getComputedStyle(document.body).backgroundColor"))
         assert len(colours) == 2
+
+
+# The tracks of every microphone that the page has opened.
+KEEP_MICROPHONES = """
+window.microphones = [];
+if (navigator.mediaDevices) {
+  const openDevice = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  navigator.mediaDevices.getUserMedia = async (wanted) => {
+    const stream = await openDevice(wanted);
+    microphones.push(...stream.getAudioTracks());
+    return stream;
+  };
+}
+"""
+# Take the device away when it has been open for a while, and wait until the page has opened another one.
+UNPLUG = """async () => {
+  await new Promise((resolve) => setTimeout(resolve, 1100));
+  const before = microphones.length;
+  microphones.at(-1).stop();
+  microphones.at(-1).dispatchEvent(new Event("ended"));
+  while (microphones.length === before) await new Promise((resolve) => setTimeout(resolve, 10));
+}"""
+# Wait until none of them is open.
+CLOSED = """async () => {
+  const areOpen = () => microphones.some(({ readyState }) => readyState === "live");
+  while (areOpen()) await new Promise((resolve) => setTimeout(resolve, 10));
+}"""
 
 
 async def allow_microphone(page: Page, origin: str, setting: str) -> None:

@@ -11,8 +11,10 @@ import { interrupt } from "./speech";
 type Mode = "hold" | "open";
 
 const KEEP_OPEN_MS = 20_000; // opening a device takes time, and the next word would lose its beginning
+const GOOD_AFTER_MS = 1_000; // a device that is gone sooner is not opened again
 
 let device: Microphone | null = null;
+let openedMs = 0; // when the device was
 let gate = new VoiceGate();
 let wanted: Mode | null = null; // what the device is being opened for; null once the visitor has let go
 let releaseTimer: ReturnType<typeof setTimeout> | undefined;
@@ -20,15 +22,20 @@ let releaseTimer: ReturnType<typeof setTimeout> | undefined;
 /** Start to talk until `closeMicrophone`. Mode `hold` interrupts the avatar; mode `open` is hands-free. */
 export async function openMicrophone(mode: Mode): Promise<void> {
   if (!canSpeak.value || microphone.value !== "off") return;
+  if (mode === "hold" && run.value?.hasSpeech === true) interrupt();
+  await talk(mode);
+}
+
+async function talk(mode: Mode): Promise<void> {
   notice.value = null;
   wanted = mode;
   gate = new VoiceGate();
   clearTimeout(releaseTimer);
-  if (mode === "hold" && run.value?.hasSpeech === true) interrupt();
   if (device === null) {
     microphone.value = "opening";
     try {
       device = await Microphone.open(sendSpeech, deviceLost);
+      openedMs = performance.now();
     } catch (error) {
       microphone.value = "off";
       notify(texts.value.playground.sound[error instanceof MicrophoneError ? error.reason : "notOpened"], true);
@@ -64,9 +71,13 @@ function stopTalking(): void {
   releaseTimer = setTimeout(releaseMicrophone, keepMs);
 }
 
+/** The device is gone: go on with the one that is there now. */
 function deviceLost(): void {
+  const { value: state } = microphone;
   releaseMicrophone();
-  notify(texts.value.playground.sound.disconnected, true);
+  if (state !== "hold" && state !== "open") return;
+  if (performance.now() - openedMs < GOOD_AFTER_MS) notify(texts.value.playground.sound.disconnected, true);
+  else void talk(state);
 }
 
 function sendSpeech(pcm: Int16Array, sampleRateHz: number): void {
