@@ -232,6 +232,27 @@ def test_whoever_begins_to_watch_gets_the_picture_of_now_and_not_the_next_one() 
     perform(scenario)
 
 
+def test_a_change_of_size_begins_with_a_keyframe() -> None:
+    async def scenario(harness: Harness) -> None:
+        recorder = EncodedRecorder.open(harness.session)
+        harness.session.enter_room(OpenRoom(sink=recorder))
+
+        def keyframes() -> list[EncodedPacket]:
+            recorder.write()
+            return [packet for packet in recorder.written if packet.kind == "video" and packet.keyframe]
+
+        await harness.until(lambda: harness.encoder.encoded >= 3 and len(keyframes()) == 1)
+        await harness.session.resize(width_px=2 * WIDTH_PX, height_px=2 * HEIGHT_PX)
+        await harness.until(lambda: len(keyframes()) == 2)
+        first = keyframes()[1]
+        size = first.data[6:10]  # RFC 6386, section 9.1
+        assert (int.from_bytes(size[:2], "little"), int.from_bytes(size[2:], "little")) == (2 * WIDTH_PX, 2 * HEIGHT_PX)
+        pictures = [packet for packet in recorder.written if packet.kind == "video"]
+        assert pictures.index(first) == harness.encoder.encoded, "all pictures before it are of the old size"
+
+    perform(scenario)
+
+
 def test_speech_from_a_room_is_spoken_until_the_room_interrupts() -> None:
     async def scenario(harness: Harness) -> None:
         raw = RawRecorder()
