@@ -7,7 +7,7 @@ UV := .uv/bin/uv
 
 .PHONY: help demo livekit-demo setup test lint web web-check bench eval-lips eval-face attacks faults fuzz networks
 .PHONY: conformance pipecat wheels wheelhouse wheels-check arm64-check
-.PHONY: container-check compose-check service-check clean
+.PHONY: container-check compose-check service-check webkit-check clean
 
 help:
 	@echo "make demo                      start the server and its playground"
@@ -30,6 +30,7 @@ help:
 	@echo "make container-check           build the container without a daemon, and run it: minutes"
 	@echo "make compose-check             start the Compose file by podman, with a viewer in another network: minutes"
 	@echo "make service-check             run the systemd unit under a systemd of its own: minutes"
+	@echo "make webkit-check              open the room page in Debian's WebKit"
 	@echo "make eval-lips                 measure the lips with the voices and recordings of this machine"
 	@echo "make eval-face                 measure the faces of the public avatars on rendered frames"
 
@@ -110,6 +111,10 @@ compose-check: container-check
 # The unit of examples/production under a real systemd: minutes. Needs root.
 service-check: wheels
 	@scripts/check-service
+
+# The room page in a real WebKit. Needs root on Debian.
+webkit-check: setup
+	@scripts/check-webkit
 
 lint: setup
 	$(UV) sync --quiet --frozen --group dev
