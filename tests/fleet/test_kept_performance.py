@@ -20,7 +20,7 @@ from visavis.engine.output import Output
 from visavis.engine.pack_ref import PackRef
 from visavis.engine.speech.phones import TimedViseme
 from visavis.fleet.kept_performance import KeptPerformance
-from visavis.rooms.spec import DailyRoomSpec
+from visavis.rooms.spec import DailyRoomSpec, LiveKitRoomSpec
 from visavis.stage.kept_utterance import JOINED_BYTES, KeptUtterance
 from visavis.stage.performance import Performance
 from visavis.stage.port import messages
@@ -28,6 +28,7 @@ from visavis.stage.port.events import (
     PlaybackFinished,
     PlaybackProgress,
     PlaybackStarted,
+    RoomTokenRefreshed,
     SegmentsOpen,
     SpeechEvent,
     StateChanged,
@@ -252,6 +253,14 @@ def test_the_size_the_output_the_name_and_the_clock_are_those_of_now() -> None:
     assert so_far.spec.room == msgspec.structs.replace(daily, name="AI Avatar (AH)")
     assert (so_far.spec.width_px, so_far.spec.height_px, so_far.spec.output) == (640, 480, output)
     assert so_far.streams_motion and so_far.position == 2.5 * PLAYOUT_RATE_HZ
+
+
+def test_the_next_stage_joins_a_livekit_room_with_the_newest_token() -> None:
+    room = LiveKitRoomSpec(url="wss://livekit.example.com", token="first", networks=("10.0.0.0/8",))
+    kept = KeptPerformance(msgspec.structs.replace(SPEC, room=room), now_s=0.0)
+    for token in ("second", "third"):
+        assert not kept.observe(RoomTokenRefreshed(token=token)), "nobody else has to know it"
+    assert kept.so_far(now_s=1.0, viewers=0).spec.room == msgspec.structs.replace(room, token="third")
 
 
 def test_the_open_segments_of_a_room_are_kept_with_what_was_played_of_them() -> None:

@@ -72,6 +72,8 @@ class RecordedEvents:
     def segments_changed(self, agents: Mapping[str, str]) -> None:
         self.segments = dict(agents)
 
+    def token_refreshed(self, token: str) -> None: ...
+
     def room_ended(self, end: RoomEnd, detail: str) -> None:
         self.ends.append((end, detail))
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import anyio
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -23,9 +24,17 @@ from visavis.engine.output import DEFAULT_OUTPUT
 from visavis.engine.pack_ref import PackRef
 from visavis.errors import InvalidRequest, OfferRefused
 from visavis.rooms.port import AudienceFigures, EncodedPacket, LostSegment, OpenRoom, RoomAnswer, RoomSpeech
+from visavis.rooms.spec import LiveKitRoomSpec
 from visavis.stage.encoder import VideoEncoder
 from visavis.stage.first_words import SETTLE_SAMPLES
-from visavis.stage.port.events import PerformerEvent, PerformerMetrics, PlaybackFinished, PlaybackStarted, SegmentsOpen
+from visavis.stage.port.events import (
+    PerformerEvent,
+    PerformerMetrics,
+    PlaybackFinished,
+    PlaybackStarted,
+    RoomTokenRefreshed,
+    SegmentsOpen,
+)
 from visavis.stage.port.so_far import PerformanceSoFar, SegmentSoFar
 from visavis.stage.port.values import PerformanceSpec
 from visavis.stage.session import StageSession
@@ -354,6 +363,21 @@ def test_the_segments_of_a_room_that_are_lost_with_their_stage_end_on_the_next_o
         harness.session.go_on(PerformanceSoFar(spec=spec, segments=(lost,)), position_ns=None)
         assert told.lost == [LostSegment(agent="agent", position_s=0.5)]
         assert PlaybackFinished(utterance_id="earlier", position_s=0.5, interrupted=True) in harness.events
+
+    perform(scenario)
+
+
+def test_a_stage_tells_the_next_server_the_newest_token_of_its_room() -> None:
+    room = LiveKitRoomSpec(url="wss://livekit.example.com", token="first")
+    spec = PerformanceSpec(session_id="sess_1", pack=PackRef(avatar_id="avat_1", version=1, digest="0" * 64), room=room)
+
+    async def scenario(harness: Harness) -> None:
+        assert harness.session.held(spec, memo=b"").spec.room == room
+        harness.session.token_refreshed("second")
+        held = harness.session.held(spec, memo=b"")
+        assert held.performance is not None
+        assert held.spec.room == held.performance.spec.room == msgspec.structs.replace(room, token="second")
+        assert RoomTokenRefreshed(token="second") in harness.events
 
     perform(scenario)
 

@@ -8,13 +8,14 @@ import msgspec
 
 from visavis.engine.motion.states import AvatarState
 from visavis.fleet.kept_speech import KeptSpeech
-from visavis.rooms.spec import named
+from visavis.rooms.spec import admitted, named
 from visavis.stage.port import messages
 from visavis.stage.port.events import (
     PerformerEvent,
     PlaybackFinished,
     PlaybackProgress,
     PlaybackStarted,
+    RoomTokenRefreshed,
     SegmentsOpen,
     StateChanged,
     ViewerJoined,
@@ -85,7 +86,7 @@ class KeptPerformance:
 
     def observe(self, event: PerformerEvent) -> bool:
         """An event of the stage. Return whether it is news for others: a stage that goes on with a session may tell
-        again which state it has.
+        again which state it has, and a token is kept here alone.
         """
         self.speech.observe(event)
         match event:
@@ -101,6 +102,9 @@ class KeptPerformance:
                     one: self._segments.get(one) or SegmentSoFar(segment_id=one, agent=agent)
                     for one, agent in agents.items()
                 }
+            case RoomTokenRefreshed(token=token):
+                self.spec = msgspec.structs.replace(self.spec, room=admitted(self.spec.room, token))
+                return False
             case PlaybackFinished(utterance_id=one):
                 self._segments.pop(one, None)
             case PlaybackProgress(utterance_id=one, played_samples=played) if one in self._segments:

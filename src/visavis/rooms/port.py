@@ -292,6 +292,12 @@ class RoomEvents(Protocol):
         """
         ...
 
+    def token_refreshed(self, token: str) -> None:
+        """The room's server has given the avatar another token, for when it joins again: the one of the specification
+        may run out.
+        """
+        ...
+
     def room_ended(self, end: RoomEnd, detail: str) -> None:
         """The avatar is no longer in the room, and will not come back: the session ends. Called once."""
         ...

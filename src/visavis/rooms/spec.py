@@ -84,6 +84,11 @@ def hold_for_viewer_s(room: RoomSpec) -> float | None:
     return room.hold_for_viewer_s if isinstance(room, LiveKitRoomSpec) else None
 
 
+def admitted(room: RoomSpec, token: str | None) -> RoomSpec:
+    """Return a LiveKit room that the avatar joins with another token. None: the same one."""
+    return msgspec.structs.replace(room, token=token) if isinstance(room, LiveKitRoomSpec) and token else room
+
+
 def named(room: RoomSpec, name: str) -> RoomSpec:
     """Return a room in which the avatar has another name; the same one where the specification has none."""
     return msgspec.structs.replace(room, name=name) if isinstance(room, DailyRoomSpec) else room

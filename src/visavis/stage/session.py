@@ -26,7 +26,7 @@ from visavis.rooms.port import (
     ViewerEntrance,
 )
 from visavis.rooms.sinks import Sinks
-from visavis.rooms.spec import RoomEnd
+from visavis.rooms.spec import RoomEnd, admitted
 from visavis.stage.encoder import AudioEncoder
 from visavis.stage.first_words import FirstWords
 from visavis.stage.motion_stream import MotionStream
@@ -40,6 +40,7 @@ from visavis.stage.port.events import (
     PlaybackStarted,
     RoomCalled,
     RoomEnded,
+    RoomTokenRefreshed,
     SegmentsOpen,
     SpeechEvent,
     ViewerJoined,
@@ -103,6 +104,7 @@ class StageSession:
         self._video = video  # replaced by `resize` and by `set_output`
         self._video_lock = asyncio.Lock()  # one change at a time, in the order of the calls
         self._motion: MotionStream | None = None  # while the service wants motion events
+        self._room_token: str | None = None  # the newest one that the room's server has given
         self._segments: dict[str, str] = {}  # of the room, that have not ended: who has sent them, by id
         self._last_number = 0  # the highest number of a piece of speech that its owner has sent
         self._frame_clock = FrameClock(video.spec.fps, start=position)
@@ -207,6 +209,10 @@ class StageSession:
     def segments_changed(self, agents: Mapping[str, str]) -> None:
         self._segments = dict(agents)
         self._emit(SegmentsOpen(agents=self._segments))
+
+    def token_refreshed(self, token: str) -> None:
+        self._room_token = token
+        self._emit(RoomTokenRefreshed(token=token))
 
     def room_ended(self, end: RoomEnd, detail: str) -> None:
         self._emit(RoomEnded(end=end, detail=detail))
@@ -383,7 +389,8 @@ class StageSession:
         `most_speech_bytes`: how much of its speech is told at most.
         """
         now_ns, video = time.monotonic_ns(), self._video.spec
-        spec = msgspec.structs.replace(spec, width_px=video.width_px, height_px=video.height_px)
+        room = admitted(spec.room, self._room_token)
+        spec = msgspec.structs.replace(spec, width_px=video.width_px, height_px=video.height_px, room=room)
         performed_s = (now_ns - self._began_ns) / 1e9 if self._began_ns else 0.0
         so_far = self._performance.so_far(spec, most_bytes=most_speech_bytes)
         return HeldSession(

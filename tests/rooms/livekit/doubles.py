@@ -114,6 +114,8 @@ class Events:
     def segments_changed(self, agents: Mapping[str, str]) -> None:
         self.open = dict(agents)
 
+    def token_refreshed(self, token: str) -> None: ...
+
     def room_ended(self, end: RoomEnd, detail: str) -> None:
         self.ended.set_result((end, detail))
 

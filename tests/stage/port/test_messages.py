@@ -109,6 +109,7 @@ EVENTS: list[events.PerformerEvent] = [
     events.RoomEnded(end="agent_left", detail="why"),
     events.RoomCalled(call_id="c", method="visavis.output", payload="{}"),
     events.SegmentsOpen(agents={"segment_1": "agent"}),
+    events.RoomTokenRefreshed(token="next"),
     events.PerformerEnded(reason="lost", detail="why"),
 ]
 

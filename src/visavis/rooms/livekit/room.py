@@ -287,6 +287,7 @@ class LiveKitRoom:
 
     def token_refreshed(self, token: str) -> None:
         self._token = token
+        self._events.token_refreshed(token)
 
     def _note(self, changes: list[Change], *, rejoined: bool = False) -> None:
         """`rejoined`: the avatar has just come back, perhaps before its agent has."""

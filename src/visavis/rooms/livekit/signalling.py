@@ -57,6 +57,7 @@ class Signalling:
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket
         self._heard_s = time.monotonic()  # when the server said something last
+        self._early: list[rtc.SignalResponse] = []  # what it said before it answered `resume`
 
     @classmethod
     async def open(cls, url: str, token: str, *, is_allowed: IsAllowed, resumes: str | None = None) -> Signalling:
@@ -111,17 +112,24 @@ class Signalling:
         raise RoomRefused("The LiveKit server has closed the connection: the room may be full or the identity taken")
 
     async def resume(self) -> bool:
-        """Return whether the server lets the participant go on over this connection. What else it says first is of
-        no use without that.
-        """
+        """Return whether the server lets the participant go on over this connection."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(OPEN_WITHIN_S):
                 async for message in self.messages():
-                    return str(message.WhichOneof("message")) == "reconnect"
+                    match message.WhichOneof("message"):
+                        case "reconnect":
+                            return True
+                        case "leave":
+                            return False
+                        case _:  # news that overtook the answer
+                            self._early.append(message)
         return False
 
     async def messages(self) -> AsyncIterator[rtc.SignalResponse]:
         """The messages of the server, until the connection is lost. What is no message is left out."""
+        early, self._early = self._early, []
+        for message in early:
+            yield message
         with contextlib.suppress(ConnectionClosed):
             async for raw in self._socket:
                 self._heard_s = time.monotonic()

@@ -199,6 +199,14 @@ class SegmentsOpen(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     agents: dict[str, str]
 
 
+class RoomTokenRefreshed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The server of the session's room has given the avatar another token. For the fleet alone: if the stage is lost,
+    the next one joins with it.
+    """
+
+    token: str
+
+
 class PerformerEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The last event of every performance.
 
@@ -230,5 +238,6 @@ PerformerEvent = (
     | RoomEnded
     | RoomCalled
     | SegmentsOpen
+    | RoomTokenRefreshed
     | PerformerEnded
 )

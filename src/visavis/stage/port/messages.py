@@ -39,7 +39,7 @@ from visavis.stage.port.report import StageReport
 from visavis.stage.port.so_far import PerformanceSoFar
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
-PORT_VERSION = 15
+PORT_VERSION = 16
 UNTOLD_FROM = -(2**40)  # see `Event`
 
 
