@@ -8,6 +8,7 @@ import os
 import pytest
 from livekit import rtc
 from livekit.agents import Agent
+from livekit.agents.voice.room_io import RoomOptions
 from livekit.plugins import visavis
 from scene import Scene, User
 from visavis_client import AsyncVisavis
@@ -157,6 +158,24 @@ async def test_a_hand_off_to_another_agent_keeps_the_avatar(scene: Scene) -> Non
         avatar.avatar_identity
     ]
     await avatar.aclose()
+
+
+@pytest.mark.conformance
+async def test_a_user_who_reloads_finds_agent_and_avatar_again(scene: Scene) -> None:
+    avatar = visavis.AvatarSession(avatar="iris", aspect_ratio="1:1")
+    await avatar.start(scene.session, scene.room)
+    await scene.start_session(room_options=RoomOptions(close_on_disconnect=False))
+    await avatar.wait_ready()
+    await scene.user.wait_pictures(avatar.avatar_identity)
+    session_id = avatar.session_id
+    await scene.user.leave()
+    scene.user = User()
+    await scene.user.join(scene.name)
+    await scene.user.wait_pictures(avatar.avatar_identity)
+    said = scene.say(0.5)
+    await said.wait_for_playout()
+    await scene.user.wait_loud(avatar.avatar_identity, 0.4)
+    assert not said.interrupted and avatar.session_id == session_id
 
 
 @pytest.mark.conformance
