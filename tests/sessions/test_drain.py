@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,29 @@ async def test_accepted_speech_that_does_not_play_now_is_not_lost(service: Servi
             assert (await stored(service, session["session_id"])).status == "started"
             performer.emit(PlaybackFinished(utterance_id="a", position_s=0.1, interrupted=False))
     assert (await stored(service, session["session_id"])).end_reason == EndReason.SERVER_STOPPED
+
+
+@pytest.mark.parametrize("step_s", [-3600, 3600])
+async def test_a_clock_that_is_set_during_a_drain_changes_neither_its_length_nor_that_of_its_sessions(
+    service: Service, monkeypatch: pytest.MonkeyPatch, step_s: int
+) -> None:
+    session, attached = await speaking(service)
+    real_ns = time.time_ns
+    with anyio.fail_after(TIMEOUT_S):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lambda: drain(service.services.live, within_s=LONG_S, is_forced=not_forced))
+            await anyio.sleep(CHECK_EVERY_S)
+            monkeypatch.setattr(time, "time_ns", lambda: real_ns() + step_s * 10**9)
+            await anyio.sleep(4 * CHECK_EVERY_S)
+            assert (await stored(service, session["session_id"])).status == "started"
+            await attached.speak(speech(b"\0\0" * 1600, number=2, utterance_id="a"))
+            end = PlaybackFinished(utterance_id="a", position_s=0.2, interrupted=False)
+            service.performer(session["session_id"]).emit(end)
+            service.performer(session["session_id"]).emit(StateChanged(state="idle"))
+    record = await stored(service, session["session_id"])
+    assert record.end_reason == EndReason.SERVER_STOPPED
+    assert record.started_at_ms is not None and record.ended_at_ms is not None
+    assert 0 < record.ended_at_ms - record.started_at_ms < 1000 * TIMEOUT_S
 
 
 @pytest.mark.parametrize("forced", [False, True])

@@ -12,6 +12,8 @@ from pathlib import Path
 from visavis.engine.errors import ImageRefused, Reason
 from visavis.engine.images import worker
 
+NICE_AT_IMPORT = os.nice(0)
+
 
 def run(image: bytes, arguments: list[str]) -> bytes:
     does, *more = arguments
@@ -26,7 +28,7 @@ def run(image: bytes, arguments: list[str]) -> bytes:
             name: resource.getrlimit(getattr(resource, name))
             for name in ("RLIMIT_DATA", "RLIMIT_AS", "RLIMIT_CPU", "RLIMIT_FSIZE", "RLIMIT_CORE")
         }
-        return json.dumps(limits | {"nice": os.nice(0), **_told_by_proc()}).encode()
+        return json.dumps(limits | {"nice": os.nice(0), "nice at import": NICE_AT_IMPORT, **_told_by_proc()}).encode()
     if does == "tell environment":
         return json.dumps(sorted(os.environ)).encode()
     if does == "tell modules":

@@ -58,6 +58,7 @@ def test_the_process_is_bounded_and_gives_way_to_live_sessions() -> None:
     assert told["RLIMIT_FSIZE"] == [worker.FILE_LIMIT_BYTES] * 2
     assert told["RLIMIT_CORE"] in ([1, 1], [0, 0])  # either stands for none: child_process.py
     assert told["nice"] >= worker.BE_NICE
+    assert told["nice at import"] == told["nice"], "its libraries give way, too"
     assert told["oom_score_adj"] == worker.KILLED_FIRST
     assert told["threads_mb"] < 8, "eight threads, without the 8 MB that each would have for its stack"
 

@@ -58,8 +58,13 @@ def set_limits(memory_bytes: int) -> None:
             resource.setrlimit(limit, (value, value))
     with contextlib.suppress(OSError, ValueError):  # SIGXCPU at the first, SIGKILL at the second
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT_S, CPU_LIMIT_S + 1))
-    with contextlib.suppress(OSError):
-        os.nice(BE_NICE)
+
+
+def _give_way() -> None:
+    """Live sessions go first, also while the libraries of the job are imported."""
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            os.nice(BE_NICE)
 
 
 def _be_killed_first() -> None:
@@ -89,6 +94,7 @@ def main() -> int:
     os.dup2(silence, 1)
     os.dup2(silence, 2)
     memory_bytes, module, *arguments = sys.argv[1:]
+    _give_way()
     _be_killed_first()
     _give_threads_small_stacks()
     forbid_core_dumps()
