@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from visavis.engine.motion.states import SettableState
@@ -63,6 +63,8 @@ class FakePerformer:
         self.ended = False
         self.ends_speech = False  # whether `end` emits the ends of the queued utterances, like a stage
         self.acknowledged: list[PerformerEvent] = []
+        self.told_events: list[PerformerEvent] = []  # of which the client was told, also by an earlier server
+        self._told_ids: set[int] = set()  # the identities of these
         self.memo = b""
         self.notes = Notes()
         self.line = KeptLine(LineSoFar())
@@ -195,7 +197,16 @@ class FakePerformer:
     async def flush(self) -> None:
         pass
 
-    async def take_note(self, note: KeptNote, *, forget_through: int) -> None:
+    def client_told(self, event: PerformerEvent) -> None:
+        self.told_events.append(event)
+        self._told_ids.add(id(event))
+
+    def was_told(self, event: PerformerEvent) -> bool:
+        return id(event) in self._told_ids
+
+    async def take_note(self, note: KeptNote, *, forget_through: int, told: Sequence[PerformerEvent] = ()) -> None:
+        for event in told:
+            self.client_told(event)
         self.notes.add(note, forget_through=forget_through)
 
     def emit(self, event: PerformerEvent) -> None:

@@ -7,9 +7,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.faults.restarts import Client, Session, is_alive, place
@@ -114,6 +117,37 @@ async def test_an_end_is_told_though_stage_and_server_died_before_the_client_cam
         await client.until("agent.playback.finished", utterance_id="next")
         told = [message["utterance_id"] for message in client.all_of("agent.playback.finished")]
         assert told == ["untold", "next"]
+        await here.stop()
+        await here.until_stages_end()
+
+
+@only_in_full
+async def test_clients_are_told_once_though_the_database_was_locked_when_their_server_was_killed(
+    tmp_path: Path,
+) -> None:
+    """What webhooks are to be told waits for the database; the clients have it long before."""
+    with place(tmp_path, VISAVIS_WEBHOOK_NETWORKS='["127.0.0.0/8"]') as here:
+        here.start()
+        await here.ready()
+        async with httpx.AsyncClient(base_url=here.base_url, headers=here.headers) as http:
+            assert (await http.post("/v1/webhooks", json={"url": "http://127.0.0.1:9/"})).status_code == 201
+        clients = [Client(await Session.start(here), resume=resume) for resume in (False, True)]
+        for client in clients:
+            await client.open()
+        with closing(sqlite3.connect(here.folder / "visavis.db", isolation_level=None)) as database:
+            database.execute("BEGIN IMMEDIATE")
+            for client in clients:
+                await client.send(type="agent.speak", audio=sound(0.2), utterance_id="first", final=True)
+                await client.until("agent.playback.finished", utterance_id="first")
+            here.kill()
+        here.start()
+        await here.ready()
+        for client in clients:
+            await client.come_back()
+            await client.send(type="agent.speak", audio=sound(0.1), utterance_id="next", final=True)
+            await client.until("agent.playback.finished", utterance_id="next")
+            for kind in ("agent.playback.started", "agent.playback.finished"):
+                assert [message["utterance_id"] for message in client.all_of(kind)] == ["first", "next"]
         await here.stop()
         await here.until_stages_end()
 

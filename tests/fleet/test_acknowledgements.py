@@ -48,7 +48,7 @@ def test_what_was_not_told_when_the_session_moved_is_numbered_before_all_events_
     before.made(made)
     untold = before.untold("s")
     assert [event.event for event in untold] == [one, two, made], "a state is told to each channel anew"
-    after = Acknowledgements(event.event for event in untold)
+    after = Acknowledgements(untold)
     assert [event.number for event in after.untold("s")] == [UNTOLD_FROM, UNTOLD_FROM + 1, UNTOLD_FROM + 2]
     new = started()
     after.took(new, 1)
@@ -63,3 +63,18 @@ def test_an_event_that_is_made_while_a_session_moves_does_not_acknowledge_those_
     moving.made(made)
     moving.took(theirs, 1)
     assert moving.done(made) == 0 and moving.done(theirs) == 1
+
+
+def test_an_event_of_which_the_client_was_told_says_so_also_where_the_session_goes() -> None:
+    one, two, three = started(), started(), started()
+    before = Acknowledgements()
+    for number, event in enumerate((one, two), start=1):
+        before.took(event, number)
+    before.took(three, 3, told=True)  # by an earlier server
+    assert [before.was_told(event) for event in (one, two, three)] == [False, False, True]
+    assert (before.tell(two), before.tell(two), before.tell(three)) == (2, None, None)
+    after = Acknowledgements(before.untold("s"))
+    assert [after.was_told(event) for event in (one, two, three)] == [False, True, True]
+    assert after.acknowledged == UNTOLD_FROM - 1
+    assert after.done(one) == UNTOLD_FROM == after.acknowledged
+    assert after.tell(one) is None and not after.was_told(one), "nobody is to know it any more"

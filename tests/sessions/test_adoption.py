@@ -29,6 +29,7 @@ from visavis.stage.port.events import FirstFrameSent, PlaybackFinished, Playback
 from visavis.stage.port.held import HeldSession, HeldUtterance
 from visavis.stage.port.line import KeptLine
 from visavis.stage.port.so_far import PerformanceSoFar
+from visavis.store.deliveries import DeliveryStore
 from visavis.store.last_seen import LastSeen, Seen
 from visavis.store.records import SessionRecord
 from visavis.voice.port import TextPiece
@@ -229,6 +230,49 @@ async def test_events_are_acknowledged_when_the_client_has_them_and_others_at_on
             attached.delivered(event)
             break
     assert performer.acknowledged == [joined, started]
+
+
+async def test_the_stage_knows_what_a_client_was_told_while_webhooks_still_need_it(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = anyio.Event()
+    write = DeliveryStore.write
+
+    async def write_later(store: DeliveryStore, *news: Any, **more: Any) -> None:
+        await written.wait()
+        await write(store, *news, **more)
+
+    monkeypatch.setattr(DeliveryStore, "write", write_later)
+    session = await create(service)
+    performer = service.performer(session["session_id"])
+    attached = await service.services.live.attach(init(session))
+    end = PlaybackFinished(utterance_id="a", position_s=1.0, interrupted=False)
+    performer.emit(end)
+    async for event in attached.events():
+        if event is end:
+            attached.delivered(event)
+            break
+    assert performer.told_events == [end] and performer.acknowledged == []
+    written.set()
+    with anyio.fail_after(TIMEOUT_S):
+        while not performer.acknowledged:  # noqa: ASYNC110
+            await anyio.sleep(0.01)
+    assert performer.acknowledged == [end]
+
+
+async def test_what_the_dead_server_has_told_its_client_is_news_for_webhooks_alone(service: Service) -> None:
+    session = await create(service)
+    performer = service.performer(session["session_id"])
+    attached = await service.services.live.attach(init(session))
+    told, new = (PlaybackFinished(utterance_id=name, position_s=1.0, interrupted=False) for name in "ab")
+    performer.client_told(told)
+    performer.emit(told)
+    performer.emit(new)
+    events = attached.events()
+    with anyio.fail_after(TIMEOUT_S):
+        assert [await anext(events), await anext(events)] == [StateChanged(state="idle"), new]
+        while told not in performer.acknowledged:  # noqa: ASYNC110
+            await anyio.sleep(0.01)
 
 
 async def test_a_session_that_is_not_found_ends_as_of_when_it_was_last_seen(tmp_path: Path) -> None:

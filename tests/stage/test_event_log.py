@@ -36,6 +36,21 @@ def test_an_acknowledgement_covers_the_events_of_its_session_up_to_its_number() 
     assert log.add("a", started("v")).number == 4
 
 
+def test_what_the_client_was_told_is_kept_until_it_is_acknowledged_and_says_so() -> None:
+    log = EventLog()
+    log.keep_untold("a", [Event(session_id="a", event=started("t"), number=UNTOLD_FROM + place) for place in range(2)])
+    for name in ("u", "v", "w"):
+        log.add("a", started(name))
+    log.tell("a", (2, UNTOLD_FROM + 1, 99))
+    log.tell("nobody", (1,))
+    told = [(event.number, event.told) for event in log.unacknowledged()]
+    assert told == [(UNTOLD_FROM, False), (UNTOLD_FROM + 1, True), (1, False), (2, True), (3, False)]
+    log.acknowledge("a", UNTOLD_FROM - 1)
+    assert len(kept(log)) == 5, "nothing is acknowledged by what was told"
+    log.acknowledge("a", 2)
+    assert kept(log) == [("a", 3)]
+
+
 def test_the_oldest_events_are_dropped_beyond_the_limit() -> None:
     log = EventLog(most=3)
     for session_id in ("a", "b", "a", "b", "a"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
@@ -234,7 +234,7 @@ class StagePerformer:
         server is killed before `go_on`; until then the stage is told notes and interrupts, too.
         """
         self._next_link = link
-        self._acknowledgements = Acknowledgements(one.event for one in self._acknowledgements.untold(self.session_id))
+        self._acknowledgements = Acknowledgements(self._acknowledgements.untold(self.session_id))
         now_ns = time.monotonic_ns()
         so_far = self.kept.so_far(now_s=now_ns / 1e9, viewers=self._lost_viewers)
         return messages.Open(
@@ -280,8 +280,25 @@ class StagePerformer:
 
     def acknowledge(self, event: PerformerEvent) -> None:
         """See `fleet.port.Performer`."""
-        if (number := self._acknowledgements.done(event)) is not None and self.link is not None:
+        told = self._acknowledgements.tell(event)
+        number = self._acknowledgements.done(event)
+        if number is not None and self.link is not None:
             self.link.tell(messages.Acknowledge(session_id=self.session_id, number=number))
+        else:  # an older event keeps it from being acknowledged
+            self._tell_told(told)
+
+    def client_told(self, event: PerformerEvent) -> None:
+        """See `fleet.port.Performer`."""
+        self._tell_told(self._acknowledgements.tell(event))
+
+    def _tell_told(self, number: int | None) -> None:
+        if number is not None and self.link is not None:
+            through = self._acknowledgements.acknowledged
+            self.link.tell(messages.Acknowledge(session_id=self.session_id, number=through, told=(number,)))
+
+    def was_told(self, event: PerformerEvent) -> bool:
+        """See `fleet.port.Performer`."""
+        return self._acknowledgements.was_told(event)
 
     def remember(self, memo: bytes) -> None:
         """See `fleet.port.Performer`."""
@@ -289,10 +306,12 @@ class StagePerformer:
         self._notes.clear()
         self._tell(messages.Remember(session_id=self.session_id, memo=memo))
 
-    async def take_note(self, note: KeptNote, *, forget_through: int) -> None:
+    async def take_note(self, note: KeptNote, *, forget_through: int, told: Sequence[PerformerEvent] = ()) -> None:
         """See `fleet.port.Performer`."""
         self._notes.add(note, forget_through=forget_through)
-        self._tell(messages.TakeNote(session_id=self.session_id, note=note, forget_through=forget_through))
+        numbers = tuple(one for event in told if (one := self._acknowledgements.tell(event)) is not None)
+        session_id = self.session_id
+        self._tell(messages.TakeNote(session_id=session_id, note=note, forget_through=forget_through, told=numbers))
         await self.flush()
 
     async def flush(self) -> None:
@@ -304,9 +323,10 @@ class StagePerformer:
         if (link := self.link or self._next_link) is not None:
             link.tell(message)
 
-    def emit(self, event: PerformerEvent, number: int = 0) -> None:
+    def emit(self, event: PerformerEvent, number: int = 0, *, told: bool = False) -> None:
         """Queue an event for the consumer of `events`. Events after `PerformerEnded` are ignored, and so is an end that
-        nobody has asked for: it is found to be lost. `number`: of an event that the stage keeps.
+        nobody has asked for: it is found to be lost. `number`: of an event that the stage keeps. `told`: see
+        `messages.Event`.
         """
         if self._ended:
             return
@@ -315,7 +335,7 @@ class StagePerformer:
             return
         if event == _ENDED and not self.ending:
             return
-        self._acknowledgements.took(event, number)
+        self._acknowledgements.took(event, number, told=told)
         if isinstance(event, PerformerEnded):
             self.finish(event)
             return

@@ -8,7 +8,7 @@ crosses this port is a value of `stage/port`, and none of them contains a path.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -180,6 +180,16 @@ class Performer(Protocol):
         """
         ...
 
+    def client_told(self, event: PerformerEvent) -> None:
+        """The client has been told of an event that others may still need. If this server dies, the next one gets the
+        event, but does not tell its client again.
+        """
+        ...
+
+    def was_told(self, event: PerformerEvent) -> bool:
+        """Whether the client has been told of an event, by this server or the one before."""
+        ...
+
     def remember(self, memo: bytes) -> None:
         """Have the stage keep a memo for the next server, if this one dies. It takes the place of the one before, and
         of all notes.
@@ -190,8 +200,9 @@ class Performer(Protocol):
         """Wait until the stage gets the memo even if this server dies now, or until it is lost; at most 10 s."""
         ...
 
-    async def take_note(self, note: KeptNote, *, forget_through: int) -> None:
+    async def take_note(self, note: KeptNote, *, forget_through: int, told: Sequence[PerformerEvent] = ()) -> None:
         """Have the stage keep a note beside the memo; those up to the number `forget_through` are not needed any more.
+        `told`: events of which the client is told by what is noted: in one step with the note, as by `client_told`.
         Returns when the stage gets the note even if this server dies now, or when it is lost; after 10 s at the latest.
         """
         ...

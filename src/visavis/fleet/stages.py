@@ -506,7 +506,7 @@ class StageFleet:
             return
         performer = self._performers.get(message.session_id)
         if performer is not None and performer.link is stage.link:
-            performer.emit(message.event, message.number)
+            performer.emit(message.event, message.number, told=message.told)
         elif performer is not None and performer.next_link is stage.link:
             return  # nobody needs it, and an acknowledgement would cover what the stage keeps of the one before
         elif message.number and not self._closing:  # of a session that is over, or elsewhere: nobody needs it

@@ -34,7 +34,9 @@ class _Needed:
 
 
 class LiveNews:
-    """The news of one session. `acknowledge`: tells its stage that an event is done with."""
+    """The news of one session. `acknowledge`, `told`: tell its stage that an event is done with, or that the client has
+    it while others still need it.
+    """
 
     def __init__(
         self,
@@ -43,9 +45,10 @@ class LiveNews:
         *,
         now_ms: Callable[[], int],
         acknowledge: Callable[[PerformerEvent], None],
+        told: Callable[[PerformerEvent], None],
     ) -> None:
         self._record, self._feed = record, feed
-        self._now_ms, self._acknowledge = now_ms, acknowledge
+        self._now_ms, self._acknowledge, self._told = now_ms, acknowledge, told
         self._needed: dict[int, _Needed] = {}  # by the identity of the event
         self._adopted = False  # an earlier server has begun the session
         self._started: set[str] = set()  # of an adopted session: the utterances that have begun to play since
@@ -56,6 +59,8 @@ class LiveNews:
         if needed is not None:
             needed.by.discard(by)
             if needed.by:
+                if by == CLIENT:
+                    self._told(event)
                 return
             del self._needed[id(event)]
         self._acknowledge(event)

@@ -101,7 +101,9 @@ class LiveSession:
         self._request_end = request_end
         self.clock = clock
         self._observer = observer
-        self._news = LiveNews(record, feed, now_ms=self.now_ms, acknowledge=performer.acknowledge)
+        self._news = LiveNews(
+            record, feed, now_ms=self.now_ms, acknowledge=performer.acknowledge, told=performer.client_told
+        )
         self.metrics = SessionMetrics()
         self.played = Played.from_plain(record.played)  # grows with each end of an utterance and each viewer
         self.last_number = 0  # the highest number of speech or interrupt that a channel has used
@@ -164,9 +166,11 @@ class LiveSession:
         if isinstance(event, MetricsEvent):
             self.metrics.take(event)
             self._observer.measured(self.record, event)
-        if isinstance(event, SpeechEvent | MotionEvent | MetricsEvent):
+        told = self.performer.was_told(event)  # before the server was started
+        if isinstance(event, SpeechEvent | MotionEvent | MetricsEvent) and not told:
             self._forward(event)
-        needed = isinstance(event, PlaybackEvent) and (self._attachment is not None or not self._has_agent)
+        has_client = self._attachment is not None or not self._has_agent
+        needed = isinstance(event, PlaybackEvent) and has_client and not told
         self._news.heard(event, client_needs=needed)
         if isinstance(event, FirstFrameSent):
             now = self.now_ms()
@@ -395,10 +399,12 @@ class LiveSession:
     async def take_note(self, note: Note) -> None:
         """See `channel.port.AttachedSession.take_note`."""
         kept = KeptNote(number=note.last_number, note=pack(note))
-        await self.performer.take_note(kept, forget_through=note.forgotten)
-        for message in note.messages:
-            if message.event is not None:
-                self._news.taken(message.event, by=CLIENT)
+        events = [message.event for message in note.messages if message.event is not None]
+        try:
+            await self.performer.take_note(kept, forget_through=note.forgotten, told=events)
+        finally:  # the conversation has them
+            for event in events:
+                self._news.taken(event, by=CLIENT)
 
     @property
     def conversation(self) -> tuple[bytes, tuple[KeptNote, ...]]:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import chain
 
+import msgspec
+
 from visavis.stage.port.events import PerformerEnded, PerformerEvent, PlaybackEvent
 from visavis.stage.port.messages import UNTOLD_FROM, Event
 
@@ -76,6 +78,17 @@ class EventLog:
                 self.forget_untold(session_id)
         if not kept:
             self._kept.pop(session_id, None)
+
+    def tell(self, session_id: str, numbers: Iterable[int]) -> None:
+        """The client has been told of these events."""
+        for number in numbers:
+            if (event := self._events.get((session_id, number))) is not None:
+                self._events[session_id, number] = msgspec.structs.replace(event, told=True)
+            elif (untold := self._untold.get(session_id)) is not None:
+                for place, one in enumerate(untold.events):
+                    if one.number == number:
+                        untold.events[place] = msgspec.structs.replace(one, told=True)
+                        break
 
     def unacknowledged(self) -> Iterable[Event]:
         """Return the kept events, the oldest first."""

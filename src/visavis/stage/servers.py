@@ -189,12 +189,14 @@ class Servers:
         match message:
             case SetPace(pace=pace):
                 self._stage.set_machine_pace(owner, pace)
-            case Acknowledge(session_id=session_id, number=number):
+            case Acknowledge(session_id=session_id, number=number, told=told):
+                owner.log.tell(session_id, told)
                 owner.log.acknowledge(session_id, number)
             case Remember(session_id=session_id, memo=memo, notes=notes):
                 self._stage.remember(owner, session_id, memo, notes)
-            case TakeNote(session_id=session_id, note=note, forget_through=forget_through):
+            case TakeNote(session_id=session_id, note=note, forget_through=forget_through, told=told):
                 self._stage.take_note(owner, session_id, note, forget_through=forget_through)
+                owner.log.tell(session_id, told)
             case Prepare(spec=spec):
                 self._tasks.create_task(self._stage.prepare(owner, spec))
             case Leave():

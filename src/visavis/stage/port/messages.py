@@ -318,19 +318,23 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """An event of a session, in its envelope. `number`: its place among the session's events that are kept until they
     are acknowledged; 0 for an event that is not kept. Those that were `untold` when the session came to its stage have
-    numbers from UNTOLD_FROM on, below all others.
+    numbers from UNTOLD_FROM on, below all others. `told`: an earlier process of the server has told its client of it.
     """
 
     session_id: str
     event: PerformerEvent
     number: int = 0
+    told: bool = False
 
 
 class Acknowledge(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The server needs the session's events up to `number` no more."""
+    """The server needs the session's events up to `number` no more. `told`: the numbers of others, of which its client
+    has been told.
+    """
 
     session_id: str
     number: int
+    told: tuple[int, ...] = ()
 
 
 class Remember(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -345,12 +349,13 @@ class Remember(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 class TakeNote(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """A note that the stage shall keep beside the memo, for `HeldSession.notes`. Those up to the number
-    `forget_through` are not needed any more.
+    `forget_through` are not needed any more. `told`: as in `Acknowledge`, by the note.
     """
 
     session_id: str
     note: KeptNote
     forget_through: int = 0
+    told: tuple[int, ...] = ()
 
 
 class Prepare(msgspec.Struct, frozen=True, kw_only=True, tag=True):
