@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import anyio
@@ -17,7 +18,7 @@ from visavis.channel.protocol import ChannelProtocol, ChannelState
 from visavis.channel.sent_log import MAX_SENT_BYTES, SentLog
 from visavis.channel.websocket import MAX_PENDING_EFFECTS
 from visavis.errors import Overtaken
-from visavis.stage.port.events import PlaybackFinished, StateChanged
+from visavis.stage.port.events import MotionFrames, PlaybackFinished, StateChanged
 
 pytestmark = pytest.mark.anyio
 
@@ -132,6 +133,27 @@ async def test_a_client_takes_over_from_its_own_connection_that_is_not_known_to_
             assert answers == [begun(resumed=True, received=1)]
             assert await receive(client) == confirmed(1, 1)
     assert [spoken[2] for spoken in session.spoken] == ["a"]
+
+
+async def test_a_client_takes_over_from_its_own_connection_that_accepts_nothing() -> None:
+    """Its network was lost without a word: what the server has sent is not acknowledged, and fills all buffers."""
+    session = FakeSession(token="token")
+    frames = MotionFrames(utterance_id="a", position_s=0.0, coefficients=[[0.123] * 52] * 500, heads=[[0.0] * 3])
+    with socket.socket() as dead_socket:
+        dead_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        async with serving(session, send_buffer_bytes=4096) as address:
+            dead_socket.connect(("127.0.0.1", int(address.split(":")[2].split("/")[0])))
+            async with connect(address, sock=dead_socket, max_queue=1, ping_interval=None) as dead:
+                await init(dead, "playback", "resume", "motion")
+                assert session.attached is not None
+                for _ in range(16):  # 2.6 MB, less than the server keeps
+                    session.attached.emit(frames)
+                session.attached.emit(end("a"))
+                async with connect(address, max_size=None) as client:
+                    assert (await init(client, "playback", "resume", "motion", received=0))["resumed"]
+                    kinds = [(await receive(client))["type"] for _ in range(18)]
+                    assert kinds == ["agent.motion.format", *["agent.motion"] * 16, "agent.playback.finished"]
+                dead.transport.abort()
 
 
 async def test_a_client_comes_back_though_another_of_its_connections_still_waits() -> None:

@@ -36,7 +36,9 @@ def anyio_backend() -> str:
 
 
 @asynccontextmanager
-async def serving(session: FakeSession, **timeouts: float) -> AsyncIterator[str]:
+async def serving(
+    session: FakeSession, *, send_buffer_bytes: int | None = None, **timeouts: float
+) -> AsyncIterator[str]:
     """Serve one session, `sess_1`, on a free port; yield the channel's address."""
     app = FastAPI()
     app.include_router(channel_router(FakeLiveSessions({"sess_1": session}), None, FEATURES, **timeouts))
@@ -45,6 +47,8 @@ async def serving(session: FakeSession, **timeouts: float) -> AsyncIterator[str]
     )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        if send_buffer_bytes is not None:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.serve, [listener])
             try:

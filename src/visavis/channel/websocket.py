@@ -62,6 +62,8 @@ LARGE_SPEECH_BYTES = 256 * 1024  # the outcome of a larger piece of speech comes
 EFFECT_TIMEOUT_S = 18.0
 UPDATE_TIMEOUT_S = 60.0  # a picture may be fetched and decoded, after those of other sessions
 SEND_TIMEOUT_S = 30.0  # a client that accepts nothing for this long counts as disconnected
+# How long a message to a client may wait that has come back on another connection. Below `RELEASE_WITHIN_S`.
+LEFT_TIMEOUT_S = 1.0
 DETACH_TIMEOUT_S = 5.0
 
 ReportOutcome = Callable[[], list[Action]]
@@ -126,6 +128,7 @@ class _Connection:
     protocol: ChannelProtocol = field(init=False)  # replaced when a conversation is resumed
     conversation: Conversation | None = None  # with the feature "resume"
     send_lock: anyio.Lock = field(default_factory=anyio.Lock)  # messages leave in the protocol's order
+    sending: anyio.CancelScope = field(default_factory=anyio.CancelScope)  # of the last message; replaced by each
     frames: ReadAheadQueue = field(init=False)
     # the numbers of the interrupts that were sent to the session before their turn, until that comes
     early_interrupts: set[int] = field(default_factory=set)
@@ -279,6 +282,17 @@ class _Connection:
         if isinstance(effect, Attach) and self.session is not None:
             log.info("channel_opened", session_id=self.session.session_id)
             self.tasks.start_soon(self._forward_events, self.session, self.tasks.cancel_scope)
+            if self.conversation is not None:
+                self.tasks.start_soon(self._leave_when_wanted, self.conversation)
+
+    async def _leave_when_wanted(self, conversation: Conversation) -> None:
+        """The client has come back on another connection. If this one still waits for it to accept a message, leave
+        that to the other: it is kept in the conversation.
+        """
+        await conversation.wanted.wait()
+        await anyio.sleep(LEFT_TIMEOUT_S)
+        self.client_left = True
+        self.sending.cancel()
 
     async def _run_effect(self, effect: Effect, previous_answered: anyio.Event, answered: anyio.Event) -> None:
         """Apply an effect, and report its outcome after the outcomes of all effects before it. Always sets `answered`
@@ -473,7 +487,7 @@ class _Connection:
         """Send a message or the close; return False if the client has left. Raises `_ClientDisconnected`."""
         if not self._is_here:
             return False
-        with anyio.move_on_after(SEND_TIMEOUT_S) as timeout:
+        with anyio.move_on_after(SEND_TIMEOUT_S) as self.sending:
             try:
                 if isinstance(action, Close):
                     self.close_code = action.code
@@ -485,7 +499,7 @@ class _Connection:
             # RuntimeError: the server has already answered the client's close
             except (WebSocketDisconnect, RuntimeError):
                 self.client_left = True
-        if timeout.cancelled_caught:
+        if self.sending.cancelled_caught and not self.client_left:
             raise _ClientDisconnected
         event = action.event if isinstance(action, Send | SendAgain) else None
         if not self.client_left and isinstance(action, SendAgain):
