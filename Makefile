@@ -25,7 +25,7 @@ help:
 	@echo "make wheels                    build the sdist and a wheel for each platform into dist/"
 	@echo "make wheelhouse                put it and all that it needs into a folder, to install it without a network;"
 	@echo "                               MACHINE=aarch64 PYTHON=3.13 EXTRAS=postgresql: for another machine"
-	@echo "make wheels-check              install the wheel by pip alone in bare Debians, and run its demo: minutes"
+	@echo "make wheels-check              install the wheel by pip alone in bare roots, and run its demo: minutes"
 	@echo "make arm64-check               run the wheel of arm64 by qemu, and compare its pictures: minutes"
 	@echo "make container-check           build the container without a daemon, and run it: minutes"
 	@echo "make compose-check             start the Compose file by podman, with a viewer in another network: minutes"
@@ -92,7 +92,7 @@ wheels: setup
 wheelhouse: wheels
 	@scripts/wheelhouse "$(MACHINE)" "$(PYTHON)" "$(EXTRAS)"
 
-# The wheel in bare Debians, as their users install it: minutes. Needs root.
+# The wheel in bare Debians and Ubuntu, as their users install it: minutes. Needs root.
 wheels-check: wheels
 	@scripts/check-wheels
 
