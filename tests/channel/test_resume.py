@@ -143,7 +143,7 @@ async def test_a_client_takes_over_from_its_own_connection_that_accepts_nothing(
         dead_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         async with serving(session, send_buffer_bytes=4096) as address:
             dead_socket.connect(("127.0.0.1", int(address.split(":")[2].split("/")[0])))
-            async with connect(address, sock=dead_socket, max_queue=1, ping_interval=None) as dead:
+            async with connect(address, sock=dead_socket, max_queue=1, compression=None) as dead:
                 await init(dead, "playback", "resume", "motion")
                 assert session.attached is not None
                 for _ in range(16):  # 2.6 MB, less than the server keeps
