@@ -28,6 +28,7 @@ def apply_ice_settings() -> None:
     consent.replace_consent_checks(interval_s=CONSENT_INTERVAL_S, expires_s=CONSENT_EXPIRES_S)
     checks.wait_for_checks(pace_s=CHECK_PACE_S)
     checks.set_first_repetition(CHECK_AGAIN_S)
+    checks.let_connections_close()
     gathering.limit_gathering_time(GATHER_TIMEOUT_S)
     checks.limit_addresses(MAX_ADDRESSES)
     datagrams.refuse_strangers()

@@ -9,8 +9,11 @@ from collections.abc import Callable
 
 import aioice.ice
 import aioice.stun
+import structlog
 from aioice.ice import StunProtocol
-from aiortc import RTCIceTransport
+from aiortc import InvalidStateError, RTCIceTransport, RTCPeerConnection
+
+log = structlog.get_logger("visavis.rooms")
 
 
 def wait_for_checks(*, pace_s: float) -> None:
@@ -48,6 +51,22 @@ def wait_for_checks(*, pace_s: float) -> None:
         connection._query_consent_task = asyncio.create_task(connection.query_consent())
 
     aioice.ice.Connection.connect = connect  # type: ignore[method-assign,assignment]
+
+
+def let_connections_close() -> None:
+    """Let a connection be closed before its checks begin. aiortc looks only once whether it is, and then raises in a
+    task that nobody waits for.
+    """
+    connect = RTCPeerConnection._RTCPeerConnection__connect  # type: ignore[attr-defined]
+
+    @functools.wraps(connect)
+    async def connect_unless_closed(connection: RTCPeerConnection) -> None:
+        try:
+            await connect(connection)
+        except InvalidStateError as error:  # a transport of it is closed
+            log.debug("peer_closed_before_checks", error=repr(error))
+
+    RTCPeerConnection._RTCPeerConnection__connect = connect_unless_closed  # type: ignore[attr-defined]
 
 
 def set_first_repetition(after_s: float) -> None:
