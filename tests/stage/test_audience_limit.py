@@ -45,11 +45,3 @@ def test_other_sessions_and_their_viewers_leave_less() -> None:
 def test_a_slow_machine_takes_fewer_but_always_some() -> None:
     assert FREE_VIEWERS < viewers_of({"a": session()}, COSTS.times(2)) < viewers_of({"a": session()}) / 2
     assert viewers_of({"a": session()}, COSTS.times(100)) == FREE_VIEWERS
-
-
-def test_a_stage_that_has_slowed_down_takes_no_more_than_every_room_may_have() -> None:
-    """Else those who watch pay for each that joins: rooms went on filling up while all saw ten pictures a second."""
-    check_audience("a", {"a": session(FREE_VIEWERS - 1)}, COSTS, is_slowed=True)
-    check_audience("a", {"a": session(FREE_VIEWERS)}, COSTS)
-    with pytest.raises(RoomFull):
-        check_audience("a", {"a": session(FREE_VIEWERS)}, COSTS, is_slowed=True)

@@ -154,8 +154,7 @@ class Stage:
             return repeated
         if isinstance(request.command, messages.Offer):
             shapes = {one: other.session.shape for one, other in self._sessions.items()}
-            is_slowed = self.pacing is not None and self.pacing.own > 0
-            check_audience(session_id, shapes, self._costs.costs, is_slowed=is_slowed)
+            check_audience(session_id, shapes, self._costs.costs)
             self.reporting.viewer_joins()
         try:
             result = await _carry_out(owned, request.command)

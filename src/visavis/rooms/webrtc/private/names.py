@@ -78,6 +78,9 @@ PRIVATE_NAMES = (
     PrivateName(owner="aioice.ice.Connection", name="data_received", purpose="how much is kept that is not read yet"),
     PrivateName(owner="aioice.ice.Connection", name="_queue", purpose="how much is kept that is not read yet"),
     PrivateName(owner="aiortc.RTCIceTransport", name="_connection", purpose="whether a viewer has sent a check"),
+    PrivateName(
+        owner="aiortc.RTCPeerConnection", name="_RTCPeerConnection__connect", purpose="a viewer that leaves at once"
+    ),
     PrivateName(owner="aiortc.RTCIceTransport", name="_send", purpose="when a lost handshake is repeated"),
     PrivateName(owner="aiortc.RTCDtlsTransport", name="_do_handshake", purpose="when a lost handshake is repeated"),
     PrivateName(
