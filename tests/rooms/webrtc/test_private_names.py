@@ -41,6 +41,7 @@ def owners() -> dict[str, object]:
             "aioice.ice.Connection": aioice.Connection(ice_controlling=True),
             "aioice.ice.StunProtocol": aioice.ice.StunProtocol(aioice.Connection(ice_controlling=True)),
             "aioice.candidate.Candidate": aioice.Candidate("1", 1, "udp", 1, "192.0.2.1", 5000, "host"),
+            "aiortc.RTCPeerConnection": connection,
             "aiortc.RTCRtpSender": transceiver.sender,
             "aiortc.RTCRtpReceiver": transceiver.receiver,
             "aiortc.RTCDtlsTransport": transport,
