@@ -86,6 +86,14 @@ def test_what_viewers_cost_is_learned_apart_from_what_frames_cost(speed: float, 
     assert costs.costs.session_cores(shape) == pytest.approx(right, rel=0.03)
 
 
+def test_a_session_that_nobody_watches_does_not_keep_what_viewers_cost_from_being_learned() -> None:
+    costs = model()
+    for _ in range(40):
+        works = work(1, viewers=100) + work(1, speaking=0, viewers=0)
+        costs.learn(works, used_s=taken_s(1, viewers=100, viewer_factor=2.0), passed_s=1.0)
+    assert costs.costs.viewer_frames_per_s == pytest.approx(2 * MEASURED.costs.viewer_frames_per_s, rel=0.02)
+
+
 def test_viewers_of_silence_or_of_a_lower_rate_teach_nothing_about_viewers() -> None:
     costs = model()
     for _ in range(50):
@@ -113,7 +121,6 @@ def test_noise_moves_the_costs_little() -> None:
 
 
 def test_yardsticks_that_were_disturbed_say_nothing_as_long_as_one_of_them_was_not() -> None:
-    """Beside a burst of joins most of them took half as long again, and closed a room at 161 viewers of 280."""
     costs = model()
     for second in range(40):
         costs.learn_yardstick(0.5 if second % 5 == 0 else 0.9)

@@ -87,7 +87,8 @@ class CostModel:
             silent_s += work.silent_frames * frame_s * SILENT_SHARE
             first_s += costs.viewer_cores(min(work.viewers, 1)) * passed_s
             further_s += costs.further_viewer_cores(work.viewers - 1) * passed_s
-            is_slowed |= work.speaking_frames + work.silent_frames < WHOLE_RATE * work.fps * passed_s
+            drawn = work.speaking_frames + work.silent_frames
+            is_slowed |= work.viewers > 0 and drawn < WHOLE_RATE * work.fps * passed_s  # unwatched, none are drawn
         performing_s, viewers_s = speaking_s + silent_s + first_s, further_s * self._viewing
         expected_s = performing_s + viewers_s
         if expected_s < MIN_EXPECTED_SHARE * passed_s or speaking_s < MIN_SPEAKING_SHARE * performing_s:
