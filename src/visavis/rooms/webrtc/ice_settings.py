@@ -12,8 +12,9 @@ import functools
 
 from visavis.rooms.webrtc.private import checks, consent, datagrams, gathering
 
-CONSENT_INTERVAL_S = 1.0  # between two consent checks of a peer (RFC 7675 recommends 5) ...
-CONSENT_EXPIRES_S = 6.0  # ... which is gone if it has answered none for so long. One may be on its way all that time
+CONSENT_INTERVAL_S = 1.0  # between two consent checks of a peer that has not answered yet ...
+ANSWERED_INTERVAL_S = 2.5  # ... or has (as browsers do; RFC 7675 recommends 5). It ...
+CONSENT_EXPIRES_S = 6.0  # ... is gone if it has answered none for so long. One may be on its way all that time
 CHECK_PACE_S = 0.02  # between the starts of two checks (RFC 8445 recommends 50 ms)
 CHECK_AGAIN_S = 0.1  # after which a check without an answer is repeated: then after 0.2 s, 0.4 s, ..., 7 times in all
 GATHER_TIMEOUT_S = 1  # for STUN and TURN servers
@@ -25,7 +26,9 @@ MAX_DATAGRAM_BYTES = 1500  # a usual MTU; aiortc ends a connection that gets a l
 @functools.cache
 def apply_ice_settings() -> None:
     """Apply the changes; idempotent."""
-    consent.replace_consent_checks(interval_s=CONSENT_INTERVAL_S, expires_s=CONSENT_EXPIRES_S)
+    consent.replace_consent_checks(
+        interval_s=CONSENT_INTERVAL_S, answered_interval_s=ANSWERED_INTERVAL_S, expires_s=CONSENT_EXPIRES_S
+    )
     checks.wait_for_checks(pace_s=CHECK_PACE_S)
     checks.set_first_repetition(CHECK_AGAIN_S)
     checks.let_connections_close()

@@ -38,6 +38,7 @@ from visavis.rooms.names import ReachableAddresses
 from visavis.rooms.webrtc.allowance import Allowance
 from visavis.rooms.webrtc.ice_settings import MAX_DATAGRAM_BYTES
 from visavis.rooms.webrtc.private import datagrams, gathering
+from visavis.rooms.webrtc.private.stun import is_request, known_check_answer
 
 Peer = tuple[str, int]
 
@@ -101,6 +102,16 @@ class _Seat(StunProtocol):
         self.transactions = _Transactions(shared, self)
         self.checks = Allowance(per_s=CHECKS_PER_S, burst=CHECKS_AT_ONCE)
         self.connection_made(_SeatTransport(self))
+
+    def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
+        """aioice's hook. Checks that a viewer repeats while it watches are answered here: there are many of them."""
+        assert isinstance(data, bytes)
+        answer = known_check_answer(self, data, (addr[0], addr[1])) if is_request(data) else None
+        if answer is None:
+            super().datagram_received(data, addr)
+        else:
+            self.shared.learn(self, (addr[0], addr[1]))
+            self.shared.send(answer, addr)
 
     def send_stun(self, message: aioice.stun.Message, addr: tuple[str, int]) -> None:
         """aioice's hook. It answers a request by a success if the request was authenticated."""

@@ -12,10 +12,12 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import aioice.ice
-import aioice.stun
 from aiortc import RTCIceTransport
+
+from visavis.rooms.webrtc.private import stun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,76 +33,110 @@ _round_trips_s: weakref.WeakKeyDictionary[aioice.ice.Connection, float] = weakre
 
 
 class _Consent:
-    """Takes the answers to the consent checks of one connection, in the place of aioice's transactions. An answer to
-    any check counts, however long it was on its way.
+    """Asks for consent over the pairs of one connection, and takes the answers in the place of aioice's transactions.
+    An answer to any check counts, however long it was on its way.
     """
 
     def __init__(
-        self, key: bytes, first_answered: Callable[[float], None], moved: Callable[[], None] | None = None
+        self,
+        connection: aioice.ice.Connection,
+        first_answered: Callable[[float], None],
+        moved: Callable[[], None] | None = None,
     ) -> None:
-        self._key, self._moved = key, moved
+        assert connection.remote_password is not None
+        self._connection, self._key, self._moved = connection, connection.remote_password.encode(), moved
         # over which pair, and at which address the peer saw us last
-        self._seen_at: tuple[aioice.ice.CandidatePair, tuple[str, int]] | None = None
+        self._seen_at: tuple[aioice.ice.CandidatePair, bytes] | None = None
         self._loop = asyncio.get_running_loop()
-        self.given_at_s = self._asked_at_s = self._loop.time()
+        self._began_s = self.given_at_s = self._loop.time()
+        self.is_answered = False  # whether the answer to the last check has come
         self._first_answered: Callable[[float], None] | None = first_answered
         self._sent: deque[tuple[aioice.ice.CandidatePair, bytes]] = deque()
+        self._attributes: dict[aioice.ice.CandidatePair, bytes] = {}  # of a check; all over a pair are alike
 
-    def response_received(self, message: aioice.stun.Message, address: tuple[str, int]) -> None:
-        if message.message_class is aioice.stun.Class.RESPONSE and message.check_message_integrity(self._key):
+    def take(self, answer: bytes) -> None:
+        attributes = stun.read_signed(answer, self._key)
+        if attributes is not None:
             self.given_at_s = self._loop.time()
-            self._note_address(message)
+            self.is_answered = self.is_answered or stun.number_of(answer) == self._sent[-1][1]
+            self._note_address(answer, attributes)
             if self._first_answered is not None:
-                self._first_answered(self.given_at_s - self._asked_at_s)
+                self._first_answered(self.given_at_s - self._began_s)
                 self._first_answered = None
 
-    def _note_address(self, message: aioice.stun.Message) -> None:
-        seen_at = message.attributes.get("XOR-MAPPED-ADDRESS")
-        pair = next((pair for pair, sent_id in self._sent if sent_id == message.transaction_id), None)
+    def _note_address(self, answer: bytes, attributes: dict[int, bytes]) -> None:
+        if self._moved is None:
+            return
+        seen_at, number = stun.address_seen(answer, attributes), stun.number_of(answer)
+        pair = next((pair for pair, sent in self._sent if sent == number), None)
         if seen_at is None or pair is None:
             return
         before, self._seen_at = self._seen_at, (pair, seen_at)
-        if before is not None and before[0] is pair and before[1] != seen_at and self._moved is not None:
+        if before is not None and before[0] is pair and before[1] != seen_at:
             self._moved()
 
-    def ask(self, pair: aioice.ice.CandidatePair, request: aioice.stun.Message) -> None:
-        request.add_message_integrity(self._key)
-        pair.protocol.transactions[request.transaction_id] = self  # type: ignore[assignment]
-        self._sent.append((pair, request.transaction_id))
-        pair.protocol.send_stun(request, pair.remote_addr)
+    def ask(self) -> None:
+        """Send a check over each nominated pair."""
+        self.is_answered = False
+        for pair in self._connection._nominated.values():
+            if pair not in self._attributes:
+                request = self._connection.build_request(pair, nominate=False)
+                self._attributes[pair] = stun.attributes_of(bytes(request))
+            number = stun.new_number()
+            pair.protocol.transactions[number] = self  # type: ignore[assignment]
+            self._sent.append((pair, number))
+            check = stun.signed(stun.REQUEST, number, self._attributes[pair], self._key)
+            pair.protocol.transport.sendto(check, pair.remote_addr)
 
     def forget(self, *, keep: int = 0) -> None:
         """Take no answers any more, except to the last `keep` checks."""
         while len(self._sent) > keep:
-            pair, transaction_id = self._sent.popleft()
-            if transaction_id in pair.protocol.transactions:
-                del pair.protocol.transactions[transaction_id]  # not pop: a seat at a shared port notes what is deleted
+            pair, number = self._sent.popleft()
+            if number in pair.protocol.transactions:
+                del pair.protocol.transactions[number]  # not pop: a seat at a shared port notes what is deleted
 
 
-def replace_consent_checks(*, interval_s: float, expires_s: float) -> None:
+def replace_consent_checks(*, interval_s: float, answered_interval_s: float, expires_s: float) -> None:
     """Set the time between consent checks of a peer, and how long it may give no answer until it is gone (RFC 7675).
+    `answered_interval_s`: the time after a check that was answered within `interval_s`, unless the peer is watched.
 
     aioice waits half a second for each answer, so a peer with a longer round trip never has consent.
     """
 
     async def query_consent(connection: aioice.ice.Connection) -> None:
-        assert connection.remote_password is not None
         watch = _watched.get(connection)
         limit_s, moved = (expires_s, None) if watch is None else (watch.expires_s, watch.moved)
-        first_answered = functools.partial(_note_round_trip, connection)
-        consent = _Consent(connection.remote_password.encode(), first_answered, moved)
+        consent = _Consent(connection, functools.partial(_note_round_trip, connection), moved)
         try:
             while asyncio.get_running_loop().time() < consent.given_at_s + limit_s:
-                for pair in connection._nominated.values():  # at once: the first answer may take nearly `expires_s`
-                    consent.ask(pair, connection.build_request(pair, nominate=False))
+                consent.ask()  # at once: the first answer may take nearly `expires_s`
                 consent.forget(keep=math.ceil(2 * limit_s / interval_s))
-                await asyncio.sleep(interval_s * (0.8 + 0.4 * random.random()))
+                spread = 0.8 + 0.4 * random.random()
+                await asyncio.sleep(interval_s * spread)
+                if consent.is_answered and watch is None:
+                    await asyncio.sleep((answered_interval_s - interval_s) * spread)
         finally:
             consent.forget()
         connection._query_consent_task = None
         await connection.close()
 
+    _take_answers()
     aioice.ice.Connection.query_consent = query_consent  # type: ignore[method-assign,assignment]
+
+
+def _take_answers() -> None:
+    """Let answers to consent checks go to whom they are for before aioice reads them."""
+    received = aioice.ice.StunProtocol.datagram_received
+
+    @functools.wraps(received)
+    def datagram_received(protocol: aioice.ice.StunProtocol, data: bytes, address: tuple[Any, ...]) -> None:
+        waiting = protocol.transactions.get(stun.number_of(data)) if stun.is_success(data) else None
+        if isinstance(waiting, _Consent):
+            waiting.take(data)
+        else:
+            received(protocol, data, address)
+
+    aioice.ice.StunProtocol.datagram_received = datagram_received  # type: ignore[method-assign,assignment]
 
 
 def watch_consent(transport: RTCIceTransport, *, expires_s: float, moved: Callable[[], None]) -> None:
