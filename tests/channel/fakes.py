@@ -57,6 +57,7 @@ class FakeAttachedSession(AttachedSession):
     def __init__(self, session_id: str, session: FakeSession) -> None:
         self.session_id = session_id
         self.session = session
+        self.taken_over = anyio.Event()
         self._send, self._receive = anyio.create_memory_object_stream[SessionEvent](100)
 
     async def speak(self, speech: Speech) -> Spoken:
@@ -154,5 +155,6 @@ class FakeLiveSessions:
             raise SessionEnded("Session has ended")
         if session.attached is not None:
             session.attached.emit(TakenOver())
+            session.attached.taken_over.set()
         session.attached = FakeAttachedSession(init.session_id, session)
         return session.attached

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -16,7 +18,7 @@ from visavis.channel.conversation import Conversation, Conversations
 from visavis.channel.port import SessionInit
 from visavis.channel.protocol import ChannelProtocol, ChannelState
 from visavis.channel.sent_log import MAX_SENT_BYTES, SentLog
-from visavis.channel.websocket import MAX_PENDING_EFFECTS
+from visavis.channel.websocket import MAX_PENDING_EFFECTS, SEND_TIMEOUT_S
 from visavis.errors import Overtaken
 from visavis.stage.port.events import MotionFrames, PlaybackFinished, StateChanged
 
@@ -138,22 +140,41 @@ async def test_a_client_takes_over_from_its_own_connection_that_is_not_known_to_
 async def test_a_client_takes_over_from_its_own_connection_that_accepts_nothing() -> None:
     """Its network was lost without a word: what the server has sent is not acknowledged, and fills all buffers."""
     session = FakeSession(token="token")
+    async with dead_end(session, "playback", "resume", "motion") as address, connect(address, max_size=None) as client:
+        assert (await init(client, "playback", "resume", "motion", received=0))["resumed"]
+        kinds = [(await receive(client))["type"] for _ in range(18)]
+        assert kinds == ["agent.motion.format", *["agent.motion"] * 16, "agent.playback.finished"]
+
+
+@asynccontextmanager
+async def dead_end(session: FakeSession, *features: str) -> AsyncIterator[str]:
+    """A channel whose client accepts nothing, with more to be sent than all buffers take, and the end of the utterance
+    "a" behind it. Yields the channel's address.
+    """
     frames = MotionFrames(utterance_id="a", position_s=0.0, coefficients=[[0.123] * 52] * 500, heads=[[0.0] * 3])
     with socket.socket() as dead_socket:
         dead_socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         async with serving(session, send_buffer_bytes=4096) as address:
             dead_socket.connect(("127.0.0.1", int(address.split(":")[2].split("/")[0])))
             async with connect(address, sock=dead_socket, max_queue=1, compression=None) as dead:
-                await init(dead, "playback", "resume", "motion")
+                await init(dead, *features)
                 assert session.attached is not None
                 for _ in range(16):  # 2.6 MB, less than the server keeps
                     session.attached.emit(frames)
                 session.attached.emit(end("a"))
-                async with connect(address, max_size=None) as client:
-                    assert (await init(client, "playback", "resume", "motion", received=0))["resumed"]
-                    kinds = [(await receive(client))["type"] for _ in range(18)]
-                    assert kinds == ["agent.motion.format", *["agent.motion"] * 16, "agent.playback.finished"]
+                yield address
                 dead.transport.abort()
+
+
+async def test_a_plain_takeover_gets_the_ends_that_a_connection_does_not_accept() -> None:
+    """Within a second or two, not when a client counts as disconnected because it accepts nothing."""
+    session = FakeSession(token="token")
+    async with dead_end(session, "playback", "motion") as address, connect(address) as client:
+        await init(client, "playback")
+        with anyio.fail_after(SEND_TIMEOUT_S / 2):
+            await session.left.wait()
+        assert end("a") in session.unsent
+        assert session.attached is not None and session.detached == 1, "the new channel goes on"
 
 
 async def test_a_client_comes_back_though_another_of_its_connections_still_waits() -> None:

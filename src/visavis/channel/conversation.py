@@ -23,14 +23,13 @@ KEPT_S = 900.0  # how long a conversation without a connection is kept at most; 
 
 @dataclass(slots=True)
 class Conversation:
-    """One conversation. `free` is set while no connection uses it; then `left_s` is when the last one left. `wanted` is
-    set while one uses it and another wants to go on with it. `asked`: how many have wanted that.
+    """One conversation. `free` is set while no connection uses it; then `left_s` is when the last one left. `asked`:
+    how many connections have wanted to go on with it.
     """
 
     session_id: str
     protocol: ChannelProtocol
     free: anyio.Event = field(default_factory=anyio.Event)
-    wanted: anyio.Event = field(default_factory=anyio.Event)
     left_s: float = 0.0
     asked: int = 0
 
@@ -96,12 +95,11 @@ class Conversations:
             return None
         conversation.asked += 1
         asked = conversation.asked
-        conversation.wanted.set()
         with anyio.move_on_after(RELEASE_WITHIN_S):
             await conversation.free.wait()
         if conversation.asked != asked:
             raise Overtaken
         if not conversation.free.is_set() or not conversation.protocol.can_resume(init):
             return None
-        conversation.free, conversation.wanted = anyio.Event(), anyio.Event()
+        conversation.free = anyio.Event()
         return conversation

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import anyio
+
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
 from visavis.output_json import OutputChange
@@ -85,9 +87,12 @@ SessionEvent = SpeechEvent | MotionEvent | MetricsEvent | Expiring | TextFailed 
 
 
 class AttachedSession(Protocol):
-    """One live session, as the channel that is attached to it uses it."""
+    """One live session, as the channel that is attached to it uses it. `taken_over` is set when another channel has
+    taken over; `TakenOver` comes when the events before it were taken.
+    """
 
     session_id: str
+    taken_over: anyio.Event
 
     async def speak(self, speech: Speech) -> Spoken:
         """Like `fleet.port.Performer.speak`, after the text that came before; numbers count from this channel's first

@@ -62,7 +62,7 @@ LARGE_SPEECH_BYTES = 256 * 1024  # the outcome of a larger piece of speech comes
 EFFECT_TIMEOUT_S = 18.0
 UPDATE_TIMEOUT_S = 60.0  # a picture may be fetched and decoded, after those of other sessions
 SEND_TIMEOUT_S = 30.0  # a client that accepts nothing for this long counts as disconnected
-# How long a message to a client may wait that has come back on another connection. Below `RELEASE_WITHIN_S`.
+# How long a message may wait for its client when another connection has taken over. Below `RELEASE_WITHIN_S`.
 LEFT_TIMEOUT_S = 1.0
 DETACH_TIMEOUT_S = 5.0
 
@@ -282,14 +282,13 @@ class _Connection:
         if isinstance(effect, Attach) and self.session is not None:
             log.info("channel_opened", session_id=self.session.session_id)
             self.tasks.start_soon(self._forward_events, self.session, self.tasks.cancel_scope)
-            if self.conversation is not None:
-                self.tasks.start_soon(self._leave_when_wanted, self.conversation)
+            self.tasks.start_soon(self._leave_when_taken_over, self.session)
 
-    async def _leave_when_wanted(self, conversation: Conversation) -> None:
-        """The client has come back on another connection. If this one still waits for it to accept a message, leave
-        that to the other: it is kept in the conversation.
+    async def _leave_when_taken_over(self, session: AttachedSession) -> None:
+        """Another connection has taken over. If this one still waits for its client to accept a message, leave that to
+        the other: it is kept in the conversation, and what became of speech is passed on.
         """
-        await conversation.wanted.wait()
+        await session.taken_over.wait()
         await anyio.sleep(LEFT_TIMEOUT_S)
         self.client_left = True
         self.sending.cancel()

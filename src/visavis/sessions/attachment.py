@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from visavis.channel.handed_conversation import Note
-from visavis.channel.port import LastEvent, SessionEvent, TextFailed
+from visavis.channel.port import LastEvent, SessionEvent, TakenOver, TextFailed
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
 from visavis.errors import PerformerLost, SessionEnded
@@ -113,6 +113,7 @@ class Attachment:
         self._number_offset = session.last_number + NUMBERS_LEFT
         self._events: deque[SessionEvent] = deque(kept)
         self._event_added = anyio.Event()  # replaced before each wait
+        self.taken_over = anyio.Event()
         self._finished = False  # set once: no event follows the queued ones
         self._left = False  # set by `detach`: until then what a channel has taken is carried out, also at a takeover
 
@@ -213,6 +214,13 @@ class Attachment:
             return
         self._events.append(event)
         self._event_added.set()
+
+    def take_over(self) -> list[KeptEvent]:
+        """Another channel takes over. Return the queued events that are kept for it."""
+        kept = self.take_kept()
+        self.finish(TakenOver())
+        self.taken_over.set()
+        return kept
 
     def finish(self, event: LastEvent) -> None:
         """Queue the last event; later ones are ignored."""

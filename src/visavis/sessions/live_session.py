@@ -15,7 +15,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from visavis.channel.handed_conversation import Note, pack
-from visavis.channel.port import Expiring, ServerChanges, SessionOver, TakenOver, TextFailed
+from visavis.channel.port import Expiring, ServerChanges, SessionOver, TextFailed
 from visavis.engine.motion.states import AvatarState
 from visavis.engine.output import Output
 from visavis.errors import Overtaken, SessionEnded, VisavisError, VoiceFailed
@@ -362,8 +362,7 @@ class LiveSession:
         if self.ending:
             raise SessionEnded(reason=self.end_reason)
         if self._attachment is not None:
-            self._kept.extend(self._attachment.take_kept())
-            self._attachment.finish(TakenOver())
+            self._kept.extend(self._attachment.take_over())
         kept = [event for event in self._kept if keeps_motion or not isinstance(event, MotionEvent)]
         self._attachment = Attachment(self, kept=[StateChanged(state=self._state), *kept], keeps_motion=keeps_motion)
         self._kept.clear()

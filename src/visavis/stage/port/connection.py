@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from visavis.errors import LinkBroken, StageUnreachable
 from visavis.stage.port.address import PATH, Address
+from visavis.stage.port.byte_streams import open_stream, start_stream_server
 from visavis.stage.port.frames import MAX_FRAME_BYTES
 
 # An interrupt cannot overtake sound that is in the kernel's buffer: at most half a second of it at 48 kHz.
@@ -53,7 +54,9 @@ class Connection(Protocol):
         ...
 
     async def receive(self) -> bytes | None:
-        """Return the next frame, None at the end. Raises `LinkBroken` for a frame of more than MAX_FRAME_BYTES."""
+        """Return the next frame, None at the end. On one machine every frame that the other end has sent comes before
+        the end, also if that is dead. Raises `LinkBroken` for a frame of more than MAX_FRAME_BYTES.
+        """
         ...
 
     async def aclose(self) -> None:
@@ -165,7 +168,7 @@ async def connect_to(address: Address, *, tls: ssl.SSLContext | None, timeout_s:
     try:
         async with asyncio.timeout(timeout_s):
             if address.path is not None:
-                return StreamConnection(*await asyncio.open_unix_connection(address.path))
+                return StreamConnection(*await open_stream(address.path))
             return WebSocketConnection(
                 await connect(
                     f"{address}{PATH}",
@@ -207,7 +210,7 @@ async def listening(
 
         before = os.umask(0o177)
         try:
-            server = await asyncio.start_unix_server(serve_stream, address.path)
+            server = await start_stream_server(serve_stream, address.path)
         finally:
             os.umask(before)
         try:
