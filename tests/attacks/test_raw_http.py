@@ -91,6 +91,16 @@ def test_what_is_no_request_is_refused_in_our_shape(attacked: Attacked, name: st
     assert error["success"] is False and error["error"]["code"] == "INVALID_REQUEST"
 
 
+@pytest.mark.parametrize(("path", "is_limited"), [("/v1/sessions", True), ("/v1/channel", True), ("/healthz", False)])
+def test_a_length_and_chunks_are_a_request_that_counts_and_the_last_of_its_connection(
+    attacked: Attacked, path: str, is_limited: bool
+) -> None:
+    sent = f"POST {path} HTTP/1.1\r\n".encode() + HOST + CHUNKED + b"Content-Length: 4\r\n\r\n0\r\n\r\n"
+    answer = ask(attacked, sent).lower()
+    assert statuses(answer.upper()) == [400] and b"not both" in answer
+    assert b"connection: close" in answer and (b"x-ratelimit-remaining" in answer) == is_limited
+
+
 ANSWERED: dict[str, tuple[bytes, list[int]]] = {
     "an encoding of the transfer": (
         b"POST /v1/sessions HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",

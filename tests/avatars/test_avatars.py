@@ -186,15 +186,21 @@ async def test_looks_of_an_unknown_character_are_404(stocked: Service) -> None:
         ("", {}, 404),
     ):
         answer = await stocked.client.get("/v1/avatars", params={"parent_id": parent_id}, headers=headers)
-        assert answer.status_code == status, parent_id
+        flat = await stocked.client.get("/v1/avatars", params={"parent_id": parent_id, "view": "flat"}, headers=headers)
+        assert answer.status_code == flat.status_code == status, parent_id
         if status == 404:
-            assert answer.json()["error"]["code"] == "AVATAR_NOT_FOUND"
+            assert answer.json()["error"]["code"] == flat.json()["error"]["code"] == "AVATAR_NOT_FOUND"
         else:
             assert [look["parent_id"] for look in answer.json()["avatars"]] == [parent_id] * len(
                 answer.json()["avatars"]
             )
     (look,) = await listed(stocked, f"?parent_id={mine}")
     assert await listed(stocked, f"?parent_id={look['avatar_id']}") == [], "a look is known, and has no looks"
+    for parent_id, kind in ((mine, "my_avatars"), (public, "public_avatars")):
+        flat = (await stocked.client.get(f"/v1/avatars?view=flat&parent_id={parent_id}")).json()
+        shown = {one["avatar_id"] for one in flat["my_avatars"] + flat["public_avatars"]}
+        assert shown == {one["avatar_id"] for one in flat[kind]}
+        assert shown == {one["avatar_id"] for one in await listed(stocked, f"?parent_id={parent_id}")} != set()
 
 
 def look_folder(service: Service) -> Path:

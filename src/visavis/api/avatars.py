@@ -56,7 +56,7 @@ async def listed(
         raise InvalidRequest("Invalid view", suggestion="Use flat, or leave it out")
     only = _flag("characters_only", characters_only)
     if view == "flat":
-        public, own = await services.avatars.flat(key)
+        public, own = await services.avatars.flat(key, parent_id=parent_id)
         addresses = addresses.with_public(avatar.id for avatar in public)
         return tagged_reply(
             request,

@@ -79,6 +79,9 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         request_id = new_id("req")
+        given = Headers(scope=scope)
+        announced = given.get("content-length", "")
+        unclear = bool(announced) and "transfer-encoding" in given
         most = MAX_UPLOAD_BYTES if _HAS_IMAGE.fullmatch(scope["path"].rstrip("/")) else MAX_BODY_BYTES
         defaults = _defaults_of(scope["path"])
         began = False
@@ -92,17 +95,17 @@ class Envelope:
                 if (allowance := scope.get("visavis.allowance")) is not None:
                     headers += allowance.raw_headers()
                 headers += headers_for(scope)
+                headers += [(b"connection", b"close")] if unclear else []
                 headers += [one for one in defaults if one[0] not in said]
                 message["headers"] = headers  # a list of its own: an answer may be given again
             await send(message)
 
-        given = Headers(scope=scope)
-        announced = given.get("content-length", "")
-        if announced and "transfer-encoding" in given:  # a proxy may have found another end (RFC 9112, section 6.3)
-            refused = error_response(InvalidRequest("A body has Content-Length or Transfer-Encoding, not both"))
-            refused.headers["Connection"] = "close"
-            await refused(scope, receive, send_marked)
-            return
+        if unclear:  # a proxy may have found another end of the body (RFC 9112, section 6.3)
+            refused = InvalidRequest("A body has Content-Length or Transfer-Encoding, not both")
+            if not scope["path"].startswith("/v1/"):
+                await error_response(refused)(scope, receive, send_marked)
+                return
+            scope["visavis.refused"] = refused  # the gate answers: it counts the request
         received = 0
 
         async def receive_bounded() -> Message:

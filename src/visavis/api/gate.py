@@ -127,6 +127,8 @@ class Gate:
         refusal: VisavisError | None = None
         host, _ = scope.get("client") or ("unknown", 0)
         try:
+            if (refused := scope.get("visavis.refused")) is not None:
+                raise refused
             if not is_channel:
                 shown = await _identify(services, Request(scope), address=host)
                 _check_call(shown, scope["method"], scope["path"])

@@ -144,9 +144,7 @@ class Avatars:
         `parent_id`: the looks of that character. Raises `AvatarNotFound` if there is no such avatar that it may use.
         """
         if parent_id is not None:
-            parent = await self.get(parent_id)
-            if parent is None or not (parent.is_public or parent.owner_account_id == key.account_id):
-                raise AvatarNotFound
+            await self._check_visible(key, parent_id)
             found = await self._store.visible(key.account_id, parent_id=parent_id)
         else:
             found = await self._store.visible(key.account_id, level="characters" if characters_only else "any")
@@ -156,10 +154,18 @@ class Avatars:
         level = "characters" if characters_only else "any"
         return await self._with_faces(await self._store.visible("", own=False, level=level, limit=limit))
 
-    async def flat(self, key: KeyRecord) -> tuple[list[AvatarRecord], list[AvatarRecord]]:
-        """Return the public looks, and the looks of the key's account."""
-        public = await self._store.visible(key.account_id, own=False, level="looks", limit=100)
-        return public, await self._store.visible(key.account_id, public=False, level="looks")
+    async def flat(self, key: KeyRecord, *, parent_id: str | None) -> tuple[list[AvatarRecord], list[AvatarRecord]]:
+        """Return the public looks, and the looks of the key's account. `parent_id` as of `listed`."""
+        if parent_id is not None:
+            await self._check_visible(key, parent_id)
+        public = await self._store.visible(key.account_id, own=False, level="looks", parent_id=parent_id, limit=100)
+        return public, await self._store.visible(key.account_id, public=False, level="looks", parent_id=parent_id)
+
+    async def _check_visible(self, key: KeyRecord, avatar_id: str) -> None:
+        """Raises `AvatarNotFound` unless the key may use this avatar."""
+        found = await self.get(avatar_id)
+        if found is None or not (found.is_public or found.owner_account_id == key.account_id):
+            raise AvatarNotFound
 
     async def _with_faces(self, avatars: list[AvatarRecord]) -> list[Listed]:
         looks: dict[str, list[AvatarRecord]] = {}
