@@ -138,7 +138,7 @@ def _of_query(field: Any) -> _Argument | None:
     if field.field_info.annotation not in _TEXTS or field.field_info.metadata or field.field_info.is_required():
         return None
     name, default = field.alias, field.default
-    return lambda request: request.query_params.get(name, default)
+    return lambda request: request.query_params.get(name, default) if request.scope.get("query_string") else default
 
 
 def _of_dependency(needs: Any) -> _Argument | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import asdict, replace
 
-from sqlalchemy import ColumnElement, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visavis.store.audit import note_change
@@ -19,9 +19,6 @@ from visavis.store.records import AvatarRecord, KeyRecord
 from visavis.store.shared_reads import SharedRead
 
 AT_ONCE = 500  # ids in a question
-
-# Asked for often: a statement that is built once keeps what SQLAlchemy makes of it.
-_BY_IDS = select(avatars).where(avatars.c.id.in_(bindparam("ids", expanding=True)), avatars.c.deleted_at_ms.is_(None))
 
 
 async def _count_looks(connection: AsyncConnection, account_id: str) -> int:
@@ -74,9 +71,8 @@ class AvatarStore:
         return await self._by_id.get(avatar_id)
 
     async def _by_ids(self, ids: Set[str]) -> dict[str, AvatarRecord]:
-        async with self._database.read() as connection:
-            rows = (await connection.execute(_BY_IDS, {"ids": list(ids)})).mappings().all()
-        return {row["id"]: AvatarRecord(**row) for row in rows}
+        rows = await self._database.rows_by(avatars.c.id, ids)
+        return {row["id"]: AvatarRecord(**row) for row in rows if row["deleted_at_ms"] is None}
 
     async def looks_of(self, character_ids: Sequence[str]) -> list[AvatarRecord]:
         """Return the looks of these characters, newest first."""

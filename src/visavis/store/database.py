@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import anyio
 import structlog
 from anyio.to_thread import run_sync
-from sqlalchemy import URL, Connection, func, select, text
+from sqlalchemy import URL, Column, Connection, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from visavis.errors import DatabaseUnusable, SettingInvalid, StorageUnusable
+from visavis.store import postgresql, sqlite
+from visavis.store.direct_reads import DirectReads
 from visavis.store.failures import is_unreachable, storage_problem, translated_database_errors
 from visavis.store.file_system import check_place
 from visavis.store.kept_copy import forget_old_copies, keep_before_migration
@@ -124,6 +127,7 @@ class Database:
         self._log_stays = False  # True while SQLite's log may have copies of what was deleted
         # A read is one statement; in PostgreSQL it needs no transaction, which would be two more messages.
         self._reading = engine.execution_options(isolation_level="AUTOCOMMIT") if self.is_shared else engine
+        self._direct = DirectReads(engine, postgresql if self.is_shared else sqlite)
 
     @property
     def is_shared(self) -> bool:
@@ -164,6 +168,13 @@ class Database:
         with anyio.CancelScope(shield=True), translated_database_errors():
             async with self._connect(self._reading) as connection:
                 yield connection
+
+    async def rows_by(self, column: Column[str], values: Collection[str]) -> list[dict[str, Any]]:
+        """Return the whole rows of the column's table in which it has one of these values. For what most requests ask:
+        it costs a fraction of `read`. Raises `StorageUnusable` as `read` does.
+        """
+        with translated_database_errors():
+            return await self._direct.rows_by(column, values)
 
     @asynccontextmanager
     async def write(self, *, turn: str | None = None) -> AsyncIterator[AsyncConnection]:
@@ -268,6 +279,7 @@ class Database:
             await run_sync(forget_old_copies, self._path)
 
     async def aclose(self) -> None:
+        await self._direct.aclose()
         await self._engine.dispose()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import asdict
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import insert, select, update
 
 from visavis.store.audit import note_change
 from visavis.store.database import Database
@@ -14,7 +14,6 @@ from visavis.store.records import AccountRecord, KeyRecord
 from visavis.store.shared_reads import SharedRead
 
 # Asked for often: a statement that is built once keeps what SQLAlchemy makes of it.
-_BY_HASHES = select(keys).where(keys.c.hash.in_(bindparam("hashes", expanding=True)))
 _REVOKED = select(keys.c.id).where(keys.c.revoked_at_ms.is_not(None))
 
 
@@ -35,8 +34,7 @@ class KeyStore:
         return await self._by_hash.get(key_hash)
 
     async def _by_hashes(self, hashes: Set[str]) -> dict[str, KeyRecord]:
-        async with self._database.read() as connection:
-            rows = (await connection.execute(_BY_HASHES, {"hashes": list(hashes)})).mappings().all()
+        rows = await self._database.rows_by(keys.c.hash, hashes)
         return {row["hash"]: KeyRecord(**row) for row in rows}
 
     async def get(self, key_id: str) -> KeyRecord | None:

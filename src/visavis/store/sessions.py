@@ -26,7 +26,7 @@ from visavis.store.models import sessions, usage_entries
 from visavis.store.news import forget_news
 from visavis.store.records import SessionRecord
 from visavis.store.retention import delete_traces
-from visavis.store.session_lists import SessionLists, session_record
+from visavis.store.session_lists import SessionLists
 from visavis.store.session_news import tell_ended, tell_started
 from visavis.store.shared_reads import SharedRead
 from visavis.store.usage import Reading, bring_up_to_date
@@ -66,7 +66,6 @@ async def _write_usage(connection: AsyncConnection, record: SessionRecord, *, en
 
 
 # Asked for often: a statement that is built once keeps what SQLAlchemy makes of it.
-_BY_IDS = select(sessions).where(sessions.c.id.in_(bindparam("ids", expanding=True)))
 _BY_ROOM = select(sessions).where(sessions.c.room_name == bindparam("name"))
 
 
@@ -122,9 +121,8 @@ class SessionStore:
         return await self._by_id.get(session_id)
 
     async def _by_ids(self, ids: Set[str]) -> dict[str, SessionRecord]:
-        async with self._database.read() as connection:
-            rows = (await connection.execute(_BY_IDS, {"ids": list(ids)})).all()
-        return {record.id: record for record in map(session_record, rows)}
+        rows = await self._database.rows_by(sessions.c.id, ids)
+        return {row["id"]: SessionRecord(**row) for row in rows}
 
     async def by_room(self, room_name: str) -> SessionRecord | None:
         return await self._one(_BY_ROOM, room_name)

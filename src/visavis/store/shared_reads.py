@@ -40,6 +40,12 @@ class SharedRead(Generic[Key, Found]):
 
     async def get(self, key: Key) -> Found | None:
         """Raises what `read` raises."""
+        if self._next is None and not self._turn.locked():  # nobody reads: nobody to share with
+            self._turn.acquire_nowait()
+            try:
+                return (await self._read({key})).get(key)
+            finally:
+                self._turn.release()
         if self._next is None:
             asked = self._next = _Round()
             asked.keys.add(key)

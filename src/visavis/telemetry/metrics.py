@@ -259,6 +259,8 @@ class Metrics:
             registry=registry,
         )
 
+        # The counters of answered requests, by method, route and status.
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._requests = Counter(
             "visavis_http_requests",
             "HTTP requests that were answered, by method, route and status",
@@ -350,8 +352,13 @@ class Metrics:
     # --- HTTP
     def request_answered(self, *, method: str, route: str, status: int, after_s: float) -> None:
         """`route`: the path of the route, with its parameters' names; never the path of the request."""
-        self._requests.labels(method, route, str(status)).inc()
-        self._request_time.labels(route).observe(after_s)
+        known = self._answered.get((method, route, status))
+        if known is None:  # to find them by their labels takes longer than to count
+            known = self._requests.labels(method, route, str(status)), self._request_time.labels(route)
+            self._answered[method, route, status] = known
+        count, times = known
+        count.inc()
+        times.observe(after_s)
 
     # --- reading
     def exposition(self, state: State) -> bytes:
