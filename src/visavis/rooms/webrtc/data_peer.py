@@ -21,7 +21,7 @@ from aiortc.sdp import candidate_from_sdp
 
 from visavis.rooms.spec import IceServer, tls_name
 from visavis.rooms.webrtc.dtls_settings import apply_dtls_settings
-from visavis.rooms.webrtc.ice_settings import apply_ice_settings
+from visavis.rooms.webrtc.ice_settings import TURN_WITHIN_S, apply_ice_settings
 from visavis.rooms.webrtc.private import consent, gathering
 from visavis.rooms.webrtc.private.restarts import connect_again, restart_ice
 
@@ -96,6 +96,7 @@ class DataPeer:
             ice = self._connection.sctp.transport.transport
             gathering.open_own_sockets(ice)
             gathering.name_turn_server(ice, self._tls_name)
+            gathering.wait_for_turn_server(ice, within_s=TURN_WITHIN_S)
             consent.watch_consent(ice, expires_s=SILENT_WITHIN_S, moved=self._lost)
         await self._connection.setLocalDescription(await self._connection.createAnswer())
         if restarts and self._connection.sctp is not None:

@@ -11,6 +11,7 @@ from visavis.errors import RoomUnreachable
 from visavis.rooms.port import MediaKind
 from visavis.rooms.spec import tls_name
 from visavis.rooms.webrtc.data_peer import MAX_CANDIDATES, RELIABLE, SILENT_WITHIN_S
+from visavis.rooms.webrtc.ice_settings import TURN_WITHIN_S
 from visavis.rooms.webrtc.private import consent, gathering, reports, sending
 from visavis.rooms.webrtc.sending_peer import SendingPeer
 
@@ -35,6 +36,7 @@ class PublishingPeer(SendingPeer):
         ice = connection.getSenders()[0].transport.transport
         gathering.open_own_sockets(ice)
         gathering.name_turn_server(ice, tls_name(self._ice_servers))
+        gathering.wait_for_turn_server(ice, within_s=TURN_WITHIN_S)
         consent.watch_consent(ice, expires_s=SILENT_WITHIN_S, moved=self._events.peer_disconnected)
         self._reliable = connection.createDataChannel(RELIABLE, ordered=True)
         self._reliable.on("open", opened)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import ssl
 import weakref
 from collections.abc import Callable, Coroutine, Sequence
@@ -20,6 +19,7 @@ log = structlog.get_logger("visavis.rooms")
 HostAddresses = Callable[[bool, bool], list[str]]
 GatherHost = Callable[["aioice.ice.Connection", int], Coroutine[Any, Any, "list[Candidate] | None"]]
 _with_own_sockets: weakref.WeakSet[aioice.ice.Connection] = weakref.WeakSet()
+_turn_within_s: weakref.WeakKeyDictionary[aioice.ice.Connection, float] = weakref.WeakKeyDictionary()
 
 
 def replace_host_addresses(replacement: Callable[[HostAddresses], HostAddresses]) -> None:
@@ -30,7 +30,48 @@ def replace_host_addresses(replacement: Callable[[HostAddresses], HostAddresses]
 def limit_gathering_time(timeout_s: int) -> None:
     """Set how long STUN and TURN servers may take. Candidates of slower servers are left out."""
     gather = aioice.ice.Connection.get_component_candidates
-    aioice.ice.Connection.get_component_candidates = functools.partialmethod(gather, timeout=timeout_s)  # type: ignore[assignment,method-assign]
+
+    async def get_component_candidates(
+        connection: aioice.ice.Connection, component: int, addresses: list[str]
+    ) -> list[Candidate]:
+        within_s, turn_server = _turn_within_s.get(connection), connection.turn_server
+        if within_s is None or turn_server is None:
+            return await gather(connection, component, addresses, timeout=timeout_s)
+        connection.turn_server = None  # it is asked here
+        direct, relayed = await asyncio.gather(
+            gather(connection, component, addresses, timeout=timeout_s),
+            _ask_turn_server(connection, component, turn_server, within_s=within_s),
+        )
+        return direct + relayed
+
+    aioice.ice.Connection.get_component_candidates = get_component_candidates  # type: ignore[method-assign,assignment]
+
+
+def wait_for_turn_server(transport: RTCIceTransport, *, within_s: float) -> None:
+    """Give a connection's TURN server more time than all others have. Called before its candidates are gathered."""
+    _turn_within_s[transport._connection] = within_s
+
+
+async def _ask_turn_server(
+    connection: aioice.ice.Connection, component: int, server: tuple[str, int], *, within_s: float
+) -> list[Candidate]:
+    try:
+        async with asyncio.timeout(within_s):
+            candidate, protocol = await aioice.ice.relayed_candidate(
+                component=component,
+                hide_related_address=False,
+                protocol_factory=lambda: StunProtocol(connection),
+                turn_server=server,
+                turn_username=connection.turn_username,
+                turn_password=connection.turn_password,
+                turn_ssl=connection.turn_ssl,
+                turn_transport=connection.turn_transport,
+            )
+    except Exception as error:  # noqa: BLE001  # a server of others, which may say anything
+        log.info("turn_server_left_out", server=f"{server[0]}:{server[1]}", error=repr(error))
+        return []
+    connection._protocols.append(protocol)
+    return [candidate]
 
 
 def replace_host_gathering(gather_host: GatherHost, *, stun_timeout_s: float) -> None:

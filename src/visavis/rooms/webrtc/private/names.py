@@ -69,6 +69,11 @@ PRIVATE_NAMES = (
     PrivateName(owner="aioice.ice.Connection", name="_transport_policy", purpose="seats at a shared port"),
     PrivateName(owner="aioice.ice", name="random_string", purpose="user names that do not meet at a shared port"),
     PrivateName(owner="aioice.ice", name="server_reflexive_candidate", purpose="asking STUN servers by a shared port"),
+    PrivateName(owner="aioice.ice", name="relayed_candidate", purpose="how long a TURN server may take to answer"),
+    *(
+        PrivateName(owner="aioice.ice.Connection", name=name, purpose="how long a TURN server may take to answer")
+        for name in ("turn_server", "turn_username", "turn_password", "turn_transport")
+    ),
     PrivateName(owner="aioice.turn", name="create_turn_endpoint", purpose="trying a relay"),
     PrivateName(owner="aiortc.rtcicetransport", name="parse_stun_turn_uri", purpose="trying a relay"),
     PrivateName(owner="aioice.candidate", name="candidate_foundation", purpose="candidates of a shared port"),
