@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from livekit.protocol import models
 
-from visavis.rooms.livekit.agents import CALL_STATUS, ON_BEHALF, People
+from visavis.rooms.livekit.agents import CALL_STATUS, MAX_OTHERS, ON_BEHALF, People
 
 Kind, State = models.ParticipantInfo.Kind, models.ParticipantInfo.State
 
@@ -43,6 +43,17 @@ def test_an_agent_that_is_named_is_awaited() -> None:
     assert people.agent_was_seen
     (left,) = people.take([person("agent", gone=True)])
     assert left.is_agent and not left.came and not people.agent_was_seen
+
+
+def test_a_server_that_names_new_people_for_ever_is_noted_to_a_bound() -> None:
+    people = people_of("agent")
+    people.take([person("agent", is_agent=True)])
+    people.take([person(f"user-{number}") for number in range(MAX_OTHERS + 10)])
+    assert len(people.present) == MAX_OTHERS
+    (left,) = people.take([person("agent", gone=True)])
+    assert left.is_agent
+    people.take([person("late")])
+    assert "late" in people.present, "one has left"
 
 
 def test_a_hidden_agent_is_seen_by_what_it_sends() -> None:

@@ -16,6 +16,7 @@ Kind, State = models.ParticipantInfo.Kind, models.ParticipantInfo.State
 ON_BEHALF = "lk.publish_on_behalf"  # the attribute of an avatar that names its agent
 # LiveKit's gateway to telephones sets it: dialing, ringing, automation (keys are pressed), active, hangup
 CALL_STATUS, ANSWERED = "sip.callStatus", "active"
+MAX_OTHERS = 10_000  # participants that are noted: a server could name new ones for ever
 _NO_USERS = (Kind.AGENT, Kind.EGRESS, Kind.INGRESS)
 
 
@@ -88,7 +89,8 @@ class People:
         """Return who has come and who has left."""
         changes = []
         for one in people:
-            if one.identity == self.own:
+            is_new = one.identity not in self._others
+            if one.identity == self.own or (is_new and len(self._others) >= MAX_OTHERS):
                 continue
             was_here = one.identity in self._others and self._others[one.identity].is_here
             is_gone = one.state == State.DISCONNECTED

@@ -89,6 +89,7 @@ class Participant:
         self._connected_or_over = asyncio.Event()
         self.moved_to: tuple[str, ...] = ()  # where the server sends the participant when it leaves; it may be nowhere
         self._over: asyncio.Future[RoomEnd | None] = asyncio.get_running_loop().create_future()
+        self._problem: VisavisError | None = None  # what the server says cannot be taken
         self._tasks: list[asyncio.Task[None]] = []
 
     async def join(self, url: str, token: str) -> rtc.JoinResponse:
@@ -106,7 +107,7 @@ class Participant:
         self._tasks.append(asyncio.create_task(self._listen(self._signalling)))
         try:
             async with asyncio.timeout(CONNECTED_WITHIN_S):
-                await self._publish()
+                await self._publish_unless_over()
                 await self._wait_connected()
         except TimeoutError:
             raise RoomUnreachable(
@@ -115,7 +116,8 @@ class Participant:
                 "blocked; ICE over TCP is not enough",
             ) from None
         if not self._is_connected:
-            raise RoomUnreachable("The LiveKit server has ended the connection before media reached it")
+            ended = RoomUnreachable("The LiveKit server has ended the connection before media reached it")
+            raise self._problem or ended
         return joined
 
     async def _be_known_as_avatar(self, joined: rtc.JoinResponse) -> None:
@@ -199,6 +201,15 @@ class Participant:
         self._finish(None)
 
     # --- publishing
+    async def _publish_unless_over(self) -> None:
+        publishing = asyncio.ensure_future(self._publish())
+        try:
+            await asyncio.wait({publishing, self._over}, return_when=asyncio.FIRST_COMPLETED)
+            if publishing.done():
+                publishing.result()
+        finally:
+            publishing.cancel()
+
     async def _publish(self) -> None:
         width_px, height_px = self._size_px
         tracks: dict[MediaKind, str] = {kind: str(uuid.uuid4()) for kind in ("video", "audio")}
@@ -252,6 +263,9 @@ class Participant:
                     return
                 log.info("livekit_signalling_resumed")
                 signalling = self._signalling = again
+        except VisavisError as error:
+            log.warning("livekit_message_refused", error=error.message)
+            self._problem = error
         except Exception:  # the outermost edge of a participant
             log.exception("livekit_message_failed")
         finally:

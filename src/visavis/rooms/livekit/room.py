@@ -14,7 +14,7 @@ from typing import Literal
 import structlog
 from livekit.protocol import models
 
-from visavis.errors import RoomEncrypted, RoomRefused, VisavisError
+from visavis.errors import RoomEncrypted, RoomRefused, RoomUnreachable, VisavisError
 from visavis.outbound.reach import allowed_by
 from visavis.rooms.bit_rate import ViewerBitRate
 from visavis.rooms.keyframe_requests import KeyframeRequests
@@ -41,6 +41,7 @@ LOOK_EVERY_S = 0.1  # for segments that end by silence
 STREAM_GOES_ON_WITHIN_S = 5.0  # after the avatar has come back: or its end was lost
 AGENT_BACK_WITHIN_S = 15.0  # after the avatar: a server that was restarted has lost both
 MAX_UNTOLD = 256
+MAX_EARLY_BYTES = 4 << 20  # of what is told of others while the avatar joins
 CLOSE_WITHIN_S = 3.0
 # After the last sample of speech the tracks stay for so long: telephones and recorders drop what waits to be played of
 # a track that is gone.
@@ -83,6 +84,7 @@ class LiveKitRoom:
         self._segments = Segments(name=f"segment_{secrets.token_hex(3)}", ends_by_silence=spec.ends_by_silence)
         self._people = People(agent_is_user=spec.ends_by_silence)
         self._early: list[models.ParticipantInfo] = []  # told while the avatar joins, itself among them
+        self._early_bytes = 0
         self._calls = Calls(self._send)
         self._agent_calls = AgentCalls(self._people, events, send=self._send, clear=self._clear)
         self._open: dict[str, _Segment] = {}  # those that are not finished, by id
@@ -282,6 +284,9 @@ class LiveKitRoom:
     def people_changed(self, people: list[models.ParticipantInfo]) -> None:
         if self._participant is None:
             self._early += people
+            self._early_bytes += sum(one.ByteSize() for one in people)
+            if self._early_bytes > MAX_EARLY_BYTES:
+                raise RoomUnreachable("The LiveKit server tells too much of other participants while the avatar joins")
         else:
             self._note(self._people.take(people))
 
@@ -340,7 +345,7 @@ class LiveKitRoom:
             ice_servers=self._opening.ice_servers,
             is_allowed=allowed_by(self._spec.networks),
         )
-        self._early = []
+        self._early, self._early_bytes = [], 0
         try:
             joined = await participant.join(url or self._spec.url, self._token)
         except BaseException:
@@ -350,6 +355,7 @@ class LiveKitRoom:
         self._people.take_own(joined.participant)
         self._note(self._people.take_all(joined.other_participants), rejoined=True)
         self._note(self._people.take(self._early))
+        self._early = []
         return participant
 
     def _doubt_streams(self) -> None:

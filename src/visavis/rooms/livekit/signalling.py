@@ -27,6 +27,7 @@ OPEN_WITHIN_S = 10.0
 PING_EVERY_S = 5.0
 SILENT_WITHIN_S = 15.0  # what a LiveKit server allows, too
 MAX_MESSAGE_BYTES = 1 << 20
+MAX_EARLY_BYTES = 4 << 20  # of news that overtake the answer
 
 
 def address_of(url: str, token: str, *, resumes: str | None = None) -> str:
@@ -112,7 +113,10 @@ class Signalling:
         raise RoomRefused("The LiveKit server has closed the connection: the room may be full or the identity taken")
 
     async def resume(self) -> bool:
-        """Return whether the server lets the participant go on over this connection."""
+        """Return whether the server lets the participant go on over this connection. It does not if it tells more than
+        MAX_EARLY_BYTES before it says so: whoever joins anew is told all of it again.
+        """
+        kept_bytes = 0
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(OPEN_WITHIN_S):
                 async for message in self.messages():
@@ -122,6 +126,9 @@ class Signalling:
                         case "leave":
                             return False
                         case _:  # news that overtook the answer
+                            kept_bytes += message.ByteSize()
+                            if kept_bytes > MAX_EARLY_BYTES:
+                                return False
                             self._early.append(message)
         return False
 
