@@ -15,7 +15,7 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import httpx
@@ -39,6 +39,7 @@ CREATES, TURNS, PAIRS = 20, 30, 5
 SPOKEN_S = 8.0
 AWAY_S = (5.0, 60.0, 900.0)
 TO_PICTURE_S, WITHIN_S = 1.0, 30.0
+ENDED_WITHIN_S = 1.0  # after the LiveKit server's word that the agent is gone
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
 
@@ -166,10 +167,14 @@ async def test_agents_that_are_killed_at_random_moments_leave_nothing(
     lags_s = await asyncio.gather(
         *(_kill(client, server, livekit, sign, kill_at) for kill_at in ("joined", "create", "started", "later"))
     )
-    show(f"{sign.name}: from the LiveKit server's word until the session has ended", [s for s in lags_s if s])
+    told_s = [lag_s for lag_s in lags_s if lag_s is not None]
+    show(f"{sign.name}: from the LiveKit server's word until the session has ended", told_s)
+    assert max(told_s) <= ENDED_WITHIN_S
     while sum(map(sockets, stages)) > before:  # noqa: ASYNC110  # looks at other processes
         await asyncio.sleep(0.1)
-    assert children(os.getpid(), "visavis.stage") == stages, "no stage died"
+    assert set(stages) <= set(children(os.getpid(), "visavis.stage")), (
+        "no stage died; another one may have been started"
+    )
 
 
 async def _kill(
@@ -233,7 +238,11 @@ def recorded(server: RunningServer, session_id: str) -> tuple[str | None, int]:
 
 def sockets(pid: int) -> int:
     """How many sockets a process has open."""
-    return sum("socket:" in str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir())
+    count = 0
+    for one in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it was closed meanwhile
+            count += "socket:" in str(one.readlink())
+    return count
 
 
 def max_cpu_s() -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path as File
+from typing import Literal
 
 import pytest
 from livekit.protocol import models, rtc
@@ -27,6 +28,22 @@ def note_who_leaves(agent: Agent) -> list[str]:
     left: list[str] = []
     agent.room.on("participant_disconnected", lambda one: left.append(one.identity))
     return left
+
+
+@pytest.mark.parametrize("event", ["participant_connected", "track_published"])
+async def test_an_agent_that_speaks_as_soon_as_it_sees_the_avatar_is_heard(
+    livekit: LiveKitServer, agent: Agent, event: Literal["participant_connected", "track_published"]
+) -> None:
+    """Its speech may come before the avatar's join is over."""
+    speaking: list[asyncio.Task[None]] = []
+
+    def speak(*_: object) -> None:
+        if not speaking:
+            speaking.append(asyncio.create_task(agent.speak(0.4)))
+
+    agent.room.on(event, speak)
+    async with Path(livekit).opened() as path, joined(livekit, path, agent), asyncio.timeout(30):
+        assert await agent.wait_finished(1) == [Finished(pytest.approx(0.4, abs=0.02), False)]  # type: ignore[arg-type]
 
 
 async def test_a_reset_of_the_signalling_is_seen_by_nobody(livekit: LiveKitServer, agent: Agent) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import uuid
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from livekit.protocol import models, rtc
@@ -27,6 +27,7 @@ NAMED_WITHIN_S = 2.0  # after the answer: all addresses of the server
 LEAVE_WITHIN_S = 1.0
 RESUME_WAITS_S = (0.0, 0.25, 0.5, 1.0, 2.0)
 MAX_REGIONS = 4
+MAX_HELD_BYTES = 16 << 20  # of data, until the avatar has joined
 BIT_RATE = 1_390_000  # what is declared for the one layer
 
 # How a room is over, by what its server says. After anything else the participant joins again.
@@ -59,8 +60,8 @@ class ParticipantEvents(Protocol):
 
 
 class Participant:
-    """Call `join`, then `wait_over`. Whoever has made it closes it. `size_px`: width and height of the pictures.
-    `is_allowed`: to which addresses anything may be sent.
+    """Call `join`, then `let_data_in` and `wait_over`. Whoever has made it closes it.
+    `size_px`: width and height of the pictures. `is_allowed`: to which addresses anything may be sent.
     """
 
     def __init__(
@@ -86,6 +87,9 @@ class Participant:
         self._early: list[str] = []  # candidates of the server that came before its answer
         # media reach the server; data can be sent; data come from it
         self._sends = self._sends_data = self._receives = False
+        # what has come before `let_data_in`: an agent may speak as soon as it sees the avatar
+        self._held_data: list[bytes] | None = []
+        self._held_bytes = 0
         self._connected_or_over = asyncio.Event()
         self.moved_to: tuple[str, ...] = ()  # where the server sends the participant when it leaves; it may be nowhere
         self._over: asyncio.Future[RoomEnd | None] = asyncio.get_running_loop().create_future()
@@ -115,7 +119,7 @@ class Participant:
                 suggestion="Open its UDP ports to this machine, or give it a TURN server, over TCP or TLS where UDP is "
                 "blocked; ICE over TCP is not enough",
             ) from None
-        if not self._is_connected:
+        if not self._is_connected or self._problem is not None:
             ended = RoomUnreachable("The LiveKit server has ended the connection before media reached it")
             raise self._problem or ended
         return joined
@@ -152,6 +156,12 @@ class Participant:
         """Wait until the participant is out of the room. Return why; None if it may join again."""
         return await asyncio.shield(self._over)
 
+    def let_data_in(self) -> None:
+        """Tell what data have come, and will come."""
+        held, self._held_data = self._held_data or [], None
+        for data in held:
+            self._events.data_arrived(data)
+
     def send(self, packet: bytes) -> bool:
         """Send a data packet. Return whether it could be sent."""
         return self.publisher is not None and self.publisher.send_data(packet)
@@ -182,6 +192,17 @@ class Participant:
         self._receives = True
         self._note_connected()
 
+    def _data_arrived(self, data: bytes) -> None:
+        if self._held_data is None:
+            self._events.data_arrived(data)
+            return
+        self._held_bytes += len(data)
+        if self._held_bytes > MAX_HELD_BYTES:
+            self._problem = RoomUnreachable("More data have come than are kept while the avatar joins (16 MiB)")
+            self._finish(None)
+        else:
+            self._held_data.append(data)
+
     def _sending_opened(self) -> None:
         self._sends_data = True
         self._note_connected()
@@ -203,8 +224,9 @@ class Participant:
     # --- publishing
     async def _publish_unless_over(self) -> None:
         publishing = asyncio.ensure_future(self._publish())
+        either: list[asyncio.Future[Any]] = [publishing, self._over]
         try:
-            await asyncio.wait({publishing, self._over}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if publishing.done():
                 publishing.result()
         finally:
@@ -318,7 +340,7 @@ class Participant:
             case "offer":
                 if self._subscriber is None:
                     self._subscriber = DataPeer(
-                        self._events.data_arrived,
+                        self._data_arrived,
                         opened=self._data_opened,
                         lost=self.peer_disconnected,
                         ice_servers=self._ice_servers,

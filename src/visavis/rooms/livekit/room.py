@@ -356,6 +356,7 @@ class LiveKitRoom:
         self._note(self._people.take_all(joined.other_participants), rejoined=True)
         self._note(self._people.take(self._early))
         self._early = []
+        asyncio.get_running_loop().call_soon(participant.let_data_in)  # once the session has its room
         return participant
 
     def _doubt_streams(self) -> None:
