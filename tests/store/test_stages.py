@@ -13,7 +13,7 @@ from tests.store.fleet_database import add_sessions, keep, let_pass, open_fleet,
 from visavis.errors import StaleOwner
 from visavis.stage.port.report import FrameCosts, SessionShape
 from visavis.store.database import Database
-from visavis.store.leases import LEASE_MS, Lease, Leases
+from visavis.store.leases import FORGOTTEN_AFTER_MS, LEASE_MS, Lease, Leases
 from visavis.store.models import sessions, stages
 from visavis.store.stage_rows import Reached, Room, StageRows
 from visavis.store.stage_tokens import StageTokens
@@ -230,3 +230,29 @@ async def test_a_server_whose_lease_was_ended_while_it_slept_places_nothing(flee
         await fleet.place("sess_unknown")
     assert await owner_of(fleet.database, session_id) == (None, 0, None)
     assert await fleet.store.sums_are_right()
+
+
+async def test_machines_are_forgotten_after_a_day_but_not_while_a_session_names_them(fleet: Fleet) -> None:
+    (session_id,) = await add_sessions(fleet.database, 1)
+    await fleet.enter("names a session", room_for(1))
+    assert await fleet.place(session_id) == "names a session"
+    for name in ("ended", "yesterday", "today"):
+        await fleet.enter(name, room_for(1))
+    async with fleet.database.write() as connection:
+        await connection.execute(update(sessions).values(status="started"))
+        await connection.execute(update(stages).where(stages.c.id == "ended").values(ended_at_ms=0))
+    for name in ("names a session", "ended", "yesterday"):
+        await let_pass(fleet.database, stages, name, ms=FORGOTTEN_AFTER_MS + 60_000)
+    await let_pass(fleet.database, stages, "today", ms=FORGOTTEN_AFTER_MS - 60_000)
+    await fleet.store.leases.forget()
+    assert await names(fleet) == {"names a session", "today"}
+    assert await fleet.store.leases.end_lapsed(fleet.server) != []
+    assert [one.session_id for one in await fleet.store.lost(fleet.server)] == [session_id]
+    await fleet.store.release(session_id, epoch=1)
+    await fleet.store.leases.forget()
+    assert await names(fleet) == {"today"}
+
+
+async def names(fleet: Fleet) -> set[str]:
+    async with fleet.database.read() as connection:
+        return set(await connection.scalars(select(stages.c.id)))

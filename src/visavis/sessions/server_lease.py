@@ -24,7 +24,8 @@ class ServerLease:
 
     def __init__(self, leases: Leases | None, lease: Lease | None) -> None:
         self._leases, self._lease = leases, lease
-        self._failed = False  # since the last renewal that succeeded
+        self._failed = False  # since the last renewal that the database has answered
+        self._lost = False  # this server does not hold the lease now
 
     @classmethod
     @asynccontextmanager
@@ -45,19 +46,40 @@ class ServerLease:
         finally:
             await beside.aclose()
 
+    @property
+    def lease(self) -> Lease:
+        """What this server holds. Only where servers share a database."""
+        assert self._lease is not None
+        return self._lease
+
     async def run(self) -> None:
+        """Renew it. If others have ended it while this server slept, take it again; but not from another server of this
+        name, to which this one is being handed over.
+        """
         while self._leases is not None and self._lease is not None:
             await anyio.sleep(RENEW_EVERY_S)
             try:
-                if not await self._leases.renew(self._lease):
-                    log.warning("server_lease_lost", server=self._lease.id, epoch=self._lease.epoch)
-                    self._lease = await self._leases.take(self._lease.id)
+                self._lease = await self._renewed(self._leases, self._lease)
             except StorageUnusable as error:  # sessions go on, and nobody can take them
                 if not self._failed:
                     log.warning("server_lease_not_renewed", problem=error.message)
                 self._failed = True
             else:
                 self._failed = False
+
+    async def _renewed(self, leases: Leases, lease: Lease) -> Lease:
+        """Return what this server holds now. Raises `StorageUnusable`."""
+        if not self._lost and await leases.renew(lease):
+            return lease
+        if not self._lost:
+            log.warning("server_lease_lost", server=lease.id, epoch=lease.epoch)
+        self._lost = True
+        again = await leases.take_again(lease)
+        if again is None:  # a successor has it
+            return lease
+        self._lost = False
+        log.info("server_lease_taken_again", server=lease.id, epoch=again.epoch)
+        return again
 
     async def count_servers(self) -> int:
         """Return how many servers grant the limits together, this one too."""

@@ -30,6 +30,7 @@ from sqlalchemy import (
     exists,
     extract,
     func,
+    or_,
     select,
     update,
 )
@@ -37,13 +38,14 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from visavis.store.database import Database
-from visavis.store.models import servers, stages
+from visavis.store.models import servers, sessions, stages
 
 LEASE_MS = 2_000  # without a renewal for so long a lease has lapsed
 RENEW_EVERY_S = 0.5
 LOOK_EVERY_S = 0.25  # for leases that have lapsed
 GAP_MS = 1_000  # between two renewals: with a longer one a holder is not steady
 GRACE_MS = 2_000  # a server that was steady for so long may end leases. With GAP_MS it is more than LEASE_MS
+ABANDONED_AFTER_MS = 20_000  # its holder is gone, even if no other server was there to end it
 FORGOTTEN_AFTER_MS = 86_400_000  # a row that nobody has renewed since then
 
 # When the statement came to the database. A statement that waits for a row still has the time of before: then a lease
@@ -114,6 +116,23 @@ class Leases:
         async with self._database.at_once() as connection:
             return Lease(id=holder_id, epoch=(await connection.execute(statement)).scalar_one())
 
+    async def take_again(self, lost: Lease) -> Lease | None:
+        """Take a lease again that others have ended, that nobody has renewed for long, or whose row was forgotten.
+        Returns None, and changes nothing, while it is somebody else's: a successor of this name has taken it.
+        """
+        row = self._table.c
+        values = {"seen_at_ms": NOW_MS, "steady_since_ms": NOW_MS, "ended_at_ms": None}
+        is_free = or_(row.ended_at_ms.is_not(None), row.seen_at_ms < NOW_MS - ABANDONED_AFTER_MS)
+        statement = (
+            insert(self._table)
+            .values(id=lost.id, epoch=lost.epoch + 1, **values)
+            .on_conflict_do_update(index_elements=["id"], set_=values | {"epoch": row.epoch + 1}, where=is_free)
+            .returning(row.epoch)
+        )
+        async with self._database.at_once() as connection:
+            epoch = (await connection.execute(statement)).scalar_one_or_none()
+        return None if epoch is None else Lease(id=lost.id, epoch=epoch)
+
     async def renew(self, lease: Lease, **columns: object) -> bool:
         """Renew a lease, even one that has lapsed. Returns False if somebody has ended or taken it: the holder must
         stop what it does. `columns`: of the row, if they have changed.
@@ -149,9 +168,15 @@ class Leases:
             return int((await connection.execute(query)).scalar_one())
 
     async def forget(self) -> None:
-        """Delete the rows that nobody has renewed for a day."""
+        """Delete the rows that nobody has renewed for a day. A stage's row stays while a session names it: that
+        session has to be found, and placed elsewhere or ended.
+        """
+        row = self._table.c
+        old = [row.seen_at_ms < NOW_MS - FORGOTTEN_AFTER_MS]
+        if self._table is stages:
+            old.append(~exists().where(sessions.c.stage_id == row.id))
         async with self._database.at_once() as connection:
-            await connection.execute(delete(self._table).where(self._table.c.seen_at_ms < NOW_MS - FORGOTTEN_AFTER_MS))
+            await connection.execute(delete(self._table).where(*old))
 
 
 # Statements that run all the time: one that is built once keeps what SQLAlchemy makes of it.

@@ -1,0 +1,98 @@
+"""The lease that a server holds, in a real PostgreSQL: renewed, lost, and taken again from nobody who is at work."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import anyio
+import pytest
+import structlog.testing
+from sqlalchemy import delete, select, update
+
+from tests.store.fleet_database import let_pass
+from visavis.sessions.server_lease import ServerLease
+from visavis.store.database import Database
+from visavis.store.leases import ABANDONED_AFTER_MS, NOW_MS, RENEW_EVERY_S, Leases
+from visavis.store.models import servers
+
+pytestmark = pytest.mark.anyio
+
+WITHIN_S = 30.0  # a bound for a busy machine
+
+
+@pytest.fixture
+async def database(postgresql_url: str) -> AsyncIterator[Database]:
+    database = await Database.open(postgresql_url)
+    yield database
+    await database.aclose()
+
+
+async def until(is_so: Callable[[], Awaitable[bool]]) -> None:
+    with anyio.fail_after(WITHIN_S):
+        while not await is_so():  # noqa: ASYNC110 (nobody tells)
+            await anyio.sleep(0.02)
+
+
+async def epoch_of(database: Database, name: str) -> int | None:
+    """Return the epoch of a lease that has not ended."""
+    query = select(servers.c.epoch).where(servers.c.id == name, servers.c.ended_at_ms.is_(None))
+    async with database.read() as connection:
+        epoch: int | None = await connection.scalar(query)
+    return epoch
+
+
+async def test_a_server_that_is_handed_over_does_not_take_its_lease_back_from_its_successor(database: Database) -> None:
+    leases = Leases.of_servers(database)
+    with structlog.testing.capture_logs() as logs:
+        async with ServerLease.held(database, server_id="one") as leaving, anyio.create_task_group() as tasks:
+            tasks.start_soon(leaving.run)
+            successor = await leases.take("one")
+
+            async def is_noticed() -> bool:
+                return any(log["event"] == "server_lease_lost" for log in logs)
+
+            await until(is_noticed)
+            await anyio.sleep(2.5 * RENEW_EVERY_S)
+            assert await leases.renew(successor), "it was taken back"
+            tasks.cancel_scope.cancel()
+        assert await leases.renew(successor), "whoever leaves ends no lease but its own"
+    assert [log["event"] for log in logs].count("server_lease_lost") == 1
+
+
+@pytest.mark.parametrize("lost_by", ["ended", "forgotten", "abandoned"])
+async def test_a_server_takes_its_lease_again_that_nobody_has(database: Database, lost_by: str) -> None:
+    leases = Leases.of_servers(database)
+    async with ServerLease.held(database, server_id="one") as one, anyio.create_task_group() as tasks:
+        before = one.lease
+        async with database.write() as connection:
+            if lost_by == "ended":  # while it slept
+                ended = {"ended_at_ms": NOW_MS, "epoch": servers.c.epoch + 1}
+                await connection.execute(update(servers).where(servers.c.id == "one").values(**ended))
+            elif lost_by == "forgotten":
+                await connection.execute(delete(servers))
+        if lost_by == "abandoned":  # by a successor that was killed, and no other server was there to end it
+            await leases.take("one")
+            await let_pass(database, servers, "one", ms=ABANDONED_AFTER_MS + 1)
+        tasks.start_soon(one.run)
+
+        async def is_held_again() -> bool:
+            return one.lease != before
+
+        await until(is_held_again)
+        assert one.lease.epoch > before.epoch and await epoch_of(database, "one") == one.lease.epoch
+        await until_renewed(database)
+        tasks.cancel_scope.cancel()
+    assert await epoch_of(database, "one") is None, "it was left"
+
+
+async def until_renewed(database: Database) -> None:
+    async def seen() -> int:
+        async with database.read() as connection:
+            return int((await connection.execute(select(servers.c.seen_at_ms))).scalar_one())
+
+    first = await seen()
+
+    async def is_renewed() -> bool:
+        return await seen() > first
+
+    await until(is_renewed)
