@@ -107,6 +107,9 @@ def _free_port(kind: socket.SocketKind) -> int:
 def running(folder: Path, *, udp: bool = True, rtc: str = "", more: str = "") -> Iterator[LiveKitServer]:
     """Run a server on free ports of loopback. `udp`: whether it takes media by UDP, or by ICE over TCP alone. `rtc`,
     `more`: further lines of its configuration (YAML), below `rtc` and at the top.
+
+    It listens on 127.0.0.1 alone: it names all of this machine's addresses so (`node_ip`), and with another one it would
+    take checks at whichever it happens to list first.
     """
     port, tcp_port = _free_port(socket.SOCK_STREAM), _free_port(socket.SOCK_STREAM)
     udp_port = _free_port(socket.SOCK_DGRAM)
@@ -115,7 +118,7 @@ def running(folder: Path, *, udp: bool = True, rtc: str = "", more: str = "") ->
         f"port: {port}\nbind_addresses: ['127.0.0.1']\nkeys:\n  {KEY}: {SECRET}\n"
         f"rtc:\n  node_ip: 127.0.0.1\n  use_external_ip: false\n  tcp_port: {tcp_port}\n  udp_port: {udp_port}\n"
         f"  force_tcp: {'false' if udp else 'true'}\n"
-        f"  enable_loopback_candidate: true\n{rtc}logging:\n  level: info\n{more}"
+        f"  enable_loopback_candidate: true\n  ips:\n    includes: [127.0.0.1/32]\n{rtc}logging:\n  level: info\n{more}"
     )
     processes: list[subprocess.Popen[bytes]] = []
 
