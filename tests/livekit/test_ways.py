@@ -63,6 +63,8 @@ async def test_a_server_with_a_certificate_of_an_authority_of_its_own(
 async def slowly(port: int) -> AsyncIterator[int]:
     """Yield a port of TCP that leads to another one, slowly at first."""
     loop = asyncio.get_running_loop()
+    sides: list[asyncio.StreamWriter] = []
+    carrying: list[asyncio.Task[None] | None] = []
 
     async def carry(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         slow_until_s = loop.time() + SLOW_FOR_S
@@ -74,10 +76,15 @@ async def slowly(port: int) -> AsyncIterator[int]:
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", port)
+        sides.extend((writer, back))
+        carrying.append(asyncio.current_task())
         await asyncio.gather(carry(reader, back), carry(there, writer), return_exceptions=True)
 
     async with await asyncio.start_server(take, "127.0.0.1", 0) as server:
         yield server.sockets[0].getsockname()[1]
+        for side in sides:
+            side.transport.abort()
+        await asyncio.gather(*(one for one in carrying if one is not None))
 
 
 @pytest.mark.skipif(TURNSERVER is None, reason="coturn is not installed")

@@ -108,7 +108,7 @@ def running(folder: Path, *, udp: bool = True, rtc: str = "", more: str = "") ->
     """Run a server on free ports of loopback. `udp`: whether it takes media by UDP, or by ICE over TCP alone. `rtc`,
     `more`: further lines of its configuration (YAML), below `rtc` and at the top.
 
-    It listens on 127.0.0.1 alone: it names all of this machine's addresses so (`node_ip`), and with another one it would
+    It listens on 127.0.0.1 alone: it names every address of this machine so (`node_ip`), and with another one it would
     take checks at whichever it happens to list first.
     """
     port, tcp_port = _free_port(socket.SOCK_STREAM), _free_port(socket.SOCK_STREAM)
