@@ -16,9 +16,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from tests import postgresql as clusters
+from visavis.accounts.service import Accounts
 from visavis.errors import DatabaseUnusable, SettingInvalid, StorageUnusable
 from visavis.store import postgresql
 from visavis.store.database import Database
+from visavis.store.deliveries import DeliveryStore
+from visavis.store.records import WebhookEventRecord, WebhookRecord
+from visavis.store.webhooks import WebhookStore
 
 pytestmark = pytest.mark.anyio
 
@@ -300,6 +304,56 @@ async def test_what_one_server_does_alone_the_others_wait_for(database: Database
     await waiting
     assert steps == ["one", "other"]
     await other.aclose()
+
+
+async def test_a_webhook_is_removed_though_an_attempt_of_its_is_being_noted(database: Database, gate: Gate) -> None:
+    key, _ = await Accounts(database).create(name="customer")
+    hook = WebhookRecord(
+        id="hook_1",
+        account_id=key.account_id,
+        test=False,
+        url="http://127.0.0.1:9/",
+        events=[],
+        secret="secret",
+        old_secret=None,
+        old_secret_until_ms=None,
+        created_at_ms=1,
+        failing_since_ms=None,
+        disabled_at_ms=None,
+        disabled_reason=None,
+        seen_at_ms=None,
+    )
+    ping = WebhookEventRecord(
+        id="evnt_1",
+        account_id=hook.account_id,
+        subject_id=hook.id,
+        number=None,
+        type="ping",
+        key=None,
+        data={},
+        at_ms=1,
+    )
+    store = WebhookStore(database)
+    await store.add(hook, check=lambda _: None)
+    sent = await DeliveryStore(database).add_ping(hook, ping)
+    other = await Database.open(gate.url)
+    async with other.write() as noting:
+        # as `DeliveryStore.note` does it
+        await noting.execute(text("UPDATE webhook_deliveries SET attempts = 1"))
+        attempt = "INSERT INTO webhook_attempts (delivery_id, number, at_ms, duration_ms) VALUES (:id, 1, 1, 1)"
+        await noting.execute(text(attempt), {"id": sent.delivery.id})
+        removing = asyncio.ensure_future(store.remove(hook.id))
+        waiting = (
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        async with other.read() as connection:
+            while not (await connection.execute(text(waiting))).scalar_one():  # noqa: ASYNC110 (of another process)
+                await asyncio.sleep(0.01)
+    await removing
+    await other.aclose()
+    async with database.read() as connection:
+        for table in ("webhooks", "webhook_deliveries", "webhook_attempts"):
+            assert (await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one() == 0
 
 
 async def test_a_database_of_a_newer_version_is_refused_and_stays_as_it_is(database: Database) -> None:

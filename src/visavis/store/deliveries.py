@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visavis.store.audit import note_change
 from visavis.store.database import Database
+from visavis.store.locks import lock_deliveries
 from visavis.store.models import sessions, webhook_attempts, webhook_deliveries, webhook_events, webhooks
 from visavis.store.news import DeliveryStatus, News, Viewers, delivery_row, number_ends, write_news
 from visavis.store.records import AttemptRecord, DeliveryRecord, WebhookEventRecord, WebhookRecord
@@ -223,6 +224,7 @@ class DeliveryStore:
         of_them = _DELIVERY.event_id.in_(event_ids)
         async with self._database.write() as connection:
             ids = select(_DELIVERY.id).where(of_them)
+            await lock_deliveries(connection, of_them)
             await connection.execute(delete(webhook_attempts).where(webhook_attempts.c.delivery_id.in_(ids)))
             await connection.execute(delete(webhook_deliveries).where(of_them))
             await connection.execute(delete(webhook_events).where(_EVENT.id.in_(event_ids)))
