@@ -6,7 +6,7 @@ BOT ?= livekit
 UV := .uv/bin/uv
 
 .PHONY: help demo livekit-demo setup test lint web web-check bench eval-lips eval-face attacks faults fuzz networks
-.PHONY: conformance pipecat wheels wheelhouse wheels-check arm64-check
+.PHONY: conformance pipecat wheels wheelhouse wheels-check arm64-check dependencies-check
 .PHONY: container-check compose-check service-check webkit-check clean
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo "                               MACHINE=aarch64 PYTHON=3.13 EXTRAS=postgresql: for another machine"
 	@echo "make wheels-check              install the wheel by pip alone in bare roots, and run its demo: minutes"
 	@echo "make arm64-check               run the wheel of arm64 by qemu, and compare its pictures: minutes"
+	@echo "make dependencies-check        run tests with the lowest versions of all that is installed beside Visavis"
 	@echo "make container-check           build the container without a daemon, and run it: minutes"
 	@echo "make compose-check             start the Compose file by podman, with a viewer in another network: minutes"
 	@echo "make service-check             run the systemd unit under a systemd of its own: minutes"
@@ -99,6 +100,10 @@ wheels-check: wheels
 # The wheel of arm64 by qemu, with Debian's Python. Needs root on Debian x86-64.
 arm64-check: wheels
 	@scripts/check-arm64
+
+# The lowest versions that pyproject.toml allows, in an environment of their own: minutes.
+dependencies-check: setup
+	@scripts/check-dependencies lowest
 
 # The image of deploy/Containerfile, built by buildah and run by podman: minutes. Needs root.
 container-check: wheels

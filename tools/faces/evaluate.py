@@ -2,9 +2,9 @@
 
     python -m tools.faces.evaluate [--write docs/face.md] [--photo PHOTO ...]
 
-Each portrait is prepared like an upload, speaks the library's sample, and is silent for a minute, at 512x512 and
-25 frames/s. The result is a Markdown table; `--write` puts it between the marks in a page. The exit status is 1 if a
-figure is out of its bounds. Seeds are fixed.
+Each portrait is prepared like an upload, speaks `speech.wav`, and is silent for a minute, at 512x512 and 25 frames/s.
+The result is a Markdown table; `--write` puts it between the marks in a page. The exit status is 1 if a figure is out
+of its bounds. Seeds and speech are fixed, so that figures of two builds can be compared (decision 76).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from visavis.engine.pack.prepare import prepare_avatar
 from visavis.engine.render.cpu import CpuRenderer
 from visavis.engine.render.framing import lay_out
 from visavis.engine.speech.port import SPEECH_RATE_HZ
-from visavis.library import PORTRAITS, SAMPLE
+from visavis.library import PORTRAITS
 from visavis.offline import motion_frames, speech_motion
 
 Picture = NDArray[np.uint8]
@@ -41,6 +41,7 @@ SIZE_PX, FPS, SEED = 512, 25, 7
 BEGIN, END = "<!-- eval-face -->", "<!-- /eval-face -->"
 CAMERA_NOISE = 2.0  # standard deviation in levels of 8 bits: a good webcam in daylight
 SPEAKING_FRAMES = 150
+SPEECH = Path(__file__).parent / "speech.wav"  # the library's first sample, of flite; the bounds were set with it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ def evaluate(photo: Path) -> dict[str, float]:
     framed = lay_out(picture, frame, SIZE_PX, SIZE_PX, 1.0, cv2.BORDER_CONSTANT, sharp=True)
     inside = lay_out(np.full((height, width), 255, np.uint8), frame, SIZE_PX, SIZE_PX, 1.0, cv2.BORDER_CONSTANT) == 255
     person = lay_out(pack.matte, frame, SIZE_PX, SIZE_PX, 1.0, cv2.BORDER_REPLICATE)
-    speaking = list(motion_frames(speech_motion(_read(SAMPLE)), SPEAKING_FRAMES, FPS, SEED))
+    speaking = list(motion_frames(speech_motion(_read(SPEECH)), SPEAKING_FRAMES, FPS, SEED))
     views = [_rgb(renderer.render(motion)) for motion in speaking]
     rest = _rgb(renderer.render(_of()))
     return {
@@ -182,7 +183,7 @@ def _noses(
 def _blinks(pack: AvatarPack) -> dict[str, float]:
     """Count how often in a minute the pupils disappear from rendered frames, in silence and in speech."""
     renderer = CpuRenderer(pack, SIZE_PX // 2, SIZE_PX // 2)
-    speech = np.concatenate([_read(SAMPLE)] * 8)[: 60 * SPEECH_RATE_HZ]
+    speech = np.concatenate([_read(SPEECH)] * 8)[: 60 * SPEECH_RATE_HZ]
     life = Liveliness(SEED)
     silent = (life.frame(n * MOTION_RATE_HZ // FPS) for n in range(60 * FPS))
     figures = {}

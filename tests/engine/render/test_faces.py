@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import cv2
 import numpy as np
 
 from tests.engine.render.conftest import motion, rgb
-from tools.faces import measures
+from tools.faces import evaluate, measures
 from visavis.engine.motion.frame import COEFFICIENTS, INDEX, MOUTH_COUNT, MotionFrame
 from visavis.engine.motion.liveliness import Liveliness
 from visavis.engine.motion.mood import Mood
 from visavis.engine.pack.avatar_pack import AvatarPack
 from visavis.engine.render.cpu import CpuRenderer
 from visavis.engine.render.framing import lay_out
+
+SPEECH = "ce514355d107bc1cafc1279daaf98403ab736aa4d0178bcbd418a97857acb982"
+
+
+def test_the_figures_are_of_the_speech_for_which_their_bounds_were_set() -> None:
+    assert hashlib.sha256(evaluate.SPEECH.read_bytes()).hexdigest() == SPEECH
 
 
 def test_blinks_are_counted_once_however_long_and_noise_is_none() -> None:
