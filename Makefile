@@ -93,7 +93,7 @@ wheels: setup
 wheelhouse: wheels
 	@scripts/wheelhouse "$(MACHINE)" "$(PYTHON)" "$(EXTRAS)"
 
-# The wheel in bare Debians and Ubuntu, as their users install it: minutes. Needs root.
+# The wheel in bare Debians and Ubuntus, as their users install it: minutes. Needs root.
 wheels-check: wheels
 	@scripts/check-wheels
 
