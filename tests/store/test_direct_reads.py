@@ -152,6 +152,19 @@ async def test_the_kept_connection_goes_back_to_the_pool_after_a_while_and_at_th
     assert checked_out(database) == 0
 
 
+async def test_a_read_that_is_under_way_at_the_end_leaves_no_connection_open(database: Database) -> None:
+    for _ in range(2):
+        await database.rows_by(plans.c.key, ["none"])
+    assert database._direct._kept is not None
+    raw = database._direct._kept.raw
+    async with asyncio.TaskGroup() as tasks:
+        asked = tasks.create_task(database.rows_by(plans.c.key, ["none"]))
+        await asyncio.sleep(0)  # it has taken the connection that is kept
+        tasks.create_task(database.aclose())
+    assert asked.result() == []
+    assert raw.is_closed() if database.is_shared else raw._connection is None
+
+
 async def test_a_kept_connection_that_an_operator_ends_is_replaced_without_an_error(postgresql_url: str) -> None:
     database = await Database.open(postgresql_url, connections=2)
     for _ in range(3):

@@ -72,6 +72,7 @@ class DirectReads:
         self._engine, self._driver = engine, driver
         self._statements: dict[Column[str], _Statement] = {}
         self._kept: _Kept | None = None  # None while it is in use
+        self._closed = False  # set by `aclose`: a read that is under way then keeps nothing
 
     async def rows_by(self, column: Column[str], values: Collection[str]) -> list[dict[str, Any]]:
         """Return the whole rows of the column's table in which it has one of these values, by the names of the columns.
@@ -111,14 +112,17 @@ class DirectReads:
                     await over.connection.invalidate()
                 await over.connection.close()
             raise
-        if self._kept is None:
+        if self._kept is None and not self._closed:
             self._kept = over
         else:
             with anyio.CancelScope(shield=True):
+                if self._closed:  # its pool closes no connection any more
+                    await over.connection.invalidate()
                 await over.connection.close()
         return found
 
     async def aclose(self) -> None:
+        self._closed = True
         kept, self._kept = self._kept, None
         if kept is not None:
             await kept.connection.close()
