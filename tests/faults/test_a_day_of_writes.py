@@ -106,7 +106,7 @@ async def sweep(service: Service, writes: Writes, folder: Path, largest: list[in
 
 
 @only_in_full
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)  # half an hour beside other work
 async def test_its_log_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writes, began_s = Writes(monkeypatch), time.monotonic()
     async with open_service(tmp_path, max_created_sessions_per_account=1_000_000) as service:
