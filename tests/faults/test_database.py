@@ -154,6 +154,22 @@ async def test_an_end_that_cannot_be_written_ends_its_session_and_no_other(
     assert [log["event"] for log in logs].count("session_ends_not_written") == 1
 
 
+async def test_a_session_that_has_ended_can_be_deleted_also_while_its_end_is_being_written(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ends, "FIRST_PAUSE_S", 0.5)  # before it is tried again
+    monkeypatch.setattr(ends, "LONGEST_PAUSE_S", 0.5)
+    address = f"/v1/sessions/{(await create(service))['session_id']}"
+    async with locked(service, tmp_path):
+        assert (await service.client.put(f"{address}/end")).json()["session"]["status"] == "ended"
+        refused = await service.client.delete(address)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "STORAGE_UNUSABLE")
+        monkeypatch.setattr(ends, "WAIT_S", TIMEOUT_S)
+    deleted = await service.client.delete(address)
+    assert deleted.status_code == 200, deleted.text
+    assert (await service.client.get(address)).status_code == 404
+
+
 async def test_minutes_and_concurrency_count_ends_that_are_not_written(service: Service, tmp_path: Path) -> None:
     session = await create(service)
 

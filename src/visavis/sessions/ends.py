@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import anyio
 import structlog
 
+from visavis.errors import StorageUnusable
 from visavis.sessions.lifecycle import EndReason, Status
 from visavis.store.audit import Actor
 from visavis.store.last_seen import Seen
@@ -94,6 +95,15 @@ class Ends:
         with anyio.move_on_after(WAIT_S):
             await end.written.wait()
         return end.record
+
+    async def settle(self, session_id: str) -> None:
+        """Wait until the row of a session has its end, if that is decided. Raises `StorageUnusable` after WAIT_S."""
+        end = self.unwritten.get(session_id)
+        if end is None:
+            return
+        await self.wait_written(end)
+        if not end.written.is_set():
+            raise StorageUnusable("The database cannot be used now: the end of this session is not written yet")
 
     async def run(self) -> None:
         while True:

@@ -328,11 +328,13 @@ class Sessions:
 
     async def delete(self, key: KeyRecord, session_id: str) -> None:
         """Delete a session that does not run, with its texts, its picture, its tokens and its kept answers. Its entries
-        in the usage ledger stay. Raises `SessionNotFound` and `SessionNotEnded`.
+        in the usage ledger stay. Raises `SessionNotFound` and `SessionNotEnded`, and `StorageUnusable` while its end
+        cannot be written.
         """
         record = await self.get(key, session_id)
         if self._live.table.is_live(record.id):
             raise SessionNotEnded
+        await self._live.ends.settle(record.id)
         if not await self._store.delete(record.id):
             await self.find(record.id)  # another request may have deleted it meanwhile
             raise SessionNotEnded
