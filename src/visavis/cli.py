@@ -7,6 +7,7 @@ the service.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextlib import ExitStack
 from enum import StrEnum
@@ -164,21 +165,65 @@ def certificate(
 def stage(
     listen: Annotated[str, typer.Option(help="The address to listen on, wss://HOST:PORT.")],
     token_file: Annotated[
-        Path, typer.Option(exists=True, dir_okay=False, help="A file with the token that servers must send.")
-    ],
-    tls_cert: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The certificate chain, PEM.")],
-    tls_key: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The certificate's private key, PEM.")],
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A file with the token that servers must send.")
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="The certificate chain, PEM.")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="The certificate's private key, PEM.")
+    ] = None,
+    fleet_token_file: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="A file with this machine's token of `visavis stage-tokens`."),
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="With a fleet's token: the name or address by which servers reach this machine.")
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="With a fleet's token: NAME=VALUE of this machine. May be given several times."),
+    ] = None,
     cache: Annotated[Path, typer.Option(file_okay=False, help="The folder for avatar packs.")] = Path("stage-cache"),
     log_json: Annotated[bool, typer.Option("--log-json", help="Log as lines of JSON.")] = False,
 ) -> None:
     """Run a stage that performs sessions for servers on other machines. Their setting VISAVIS_STAGE_ADDRESSES names
-    this stage.
+    this stage (--token-file, --tls-cert, --tls-key); or they find it in the PostgreSQL of VISAVIS_DATABASE_URL
+    (--fleet-token-file).
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.umask(0o077)  # only this user may read the avatars in the cache
+    if fleet_token_file is not None:
+        if token_file or tls_cert or tls_key:
+            raise typer.BadParameter("--fleet-token-file needs no other token and no certificate")
+        from visavis.supervisor.command import run as supervise
+
+        supervise(
+            listen=listen,
+            fleet_token_file=fleet_token_file,
+            address=address,
+            labels=_parse_labels(label or []),
+            cache=cache,
+            log_json=log_json,
+        )
+        return
+    if token_file is None or tls_cert is None or tls_key is None:
+        raise typer.BadParameter("give --fleet-token-file, or --token-file, --tls-cert and --tls-key")
+    if address or label:
+        raise typer.BadParameter("--address and --label belong to --fleet-token-file")
     from visavis.stage.command import run
 
     run(listen=listen, token_file=token_file, tls_cert=tls_cert, tls_key=tls_key, cache=cache, log_json=log_json)
+
+
+def _parse_labels(texts: list[str]) -> dict[str, str]:
+    labels = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        if re.fullmatch("[A-Za-z0-9][A-Za-z0-9._/-]{0,62}", name) is None or not 0 < len(value) <= 63:
+            raise typer.BadParameter(f"--label {text}: write NAME=VALUE, for example region=eu")
+        labels[name] = value
+    return labels
 
 
 @app.command()

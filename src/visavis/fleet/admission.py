@@ -71,6 +71,14 @@ def can_take(machine: MachineState, stage: StageState, shape: SessionShape, limi
     return stage_places(stage, shape, limits) > 0 and _places_by_cores(machine, shape, limits) > 0
 
 
+def room_cores(machine: MachineState, shape: SessionShape, limits: Limits) -> float:
+    """Return how many cores sessions may take of the machine: what those that it has take, and as many more of a shape
+    as it can take.
+    """
+    placed = sum(stage.placed_cores for stage in machine.stages)
+    return placed + places(machine, shape, limits) * _dearest(machine).session_cores(shape)
+
+
 def _places_by_cores(machine: MachineState, shape: SessionShape, limits: Limits) -> int:
     if not limits.measured:
         return UNLIMITED

@@ -6,22 +6,20 @@ import asyncio
 import contextlib
 import secrets
 import signal
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 from weakref import WeakSet
 
 import structlog
 
-from visavis.engine.child_process import kept_environment
 from visavis.errors import PerformerLost, StageRejected, StageUnreachable, VisavisError
 from visavis.fleet.adopted_process import AdoptedProcess
 from visavis.fleet.identity import ServerIdentity
 from visavis.fleet.link import StageLink
 from visavis.fleet.roster import Entry, Roster
+from visavis.fleet.stage_process import StageProcess, start_process, stop_process, wait_until_listening
 from visavis.fleet.suspects import LastWork
 from visavis.machine.cores import cores as given_cores
 from visavis.machine.cores import processes_for
@@ -32,8 +30,6 @@ from visavis.stage.port.heartbeat import CHECK_EVERY_S, Silence
 from visavis.stage.port.messages import PORT_VERSION, FolderSource, Hello, Leave
 from visavis.stage.work_marks import SharedMarks
 
-START_WITHIN_S = 30.0
-STOP_WITHIN_S = 3.0
 SILENT_S = 5.0
 GRACE_S = 15.0
 ADOPT_WITHIN_S = 5.0  # a stage that is alive answers at once, unless its machine is very busy
@@ -44,22 +40,6 @@ END_IS_KNOWN_WITHIN_S = 0.2  # after the connection of a process that dies is ov
 ENDED_BY_OTHERS = (None, 0, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP)
 
 log = structlog.get_logger("visavis.fleet")
-
-
-class StageProcess(Protocol):
-    """The process of a stage: a child, or one that another server has started."""
-
-    @property
-    def pid(self) -> int: ...
-
-    @property
-    def returncode(self) -> int | None: ...
-
-    def kill(self) -> None: ...
-
-    def send_signal(self, number: int, /) -> None: ...
-
-    async def wait(self) -> int: ...
 
 
 class LocalStage:
@@ -108,7 +88,7 @@ class LocalStage:
         at_once = not self.link.alive
         self.link.tell(Leave())  # it may be a single stage that ends, and not the server
         await self.link.aclose()
-        await _stop(self.process, at_once=at_once)
+        await stop_process(self.process, at_once=at_once)
         if self._marks is not None:
             self._marks.close()
         self._on_closed()
@@ -168,10 +148,10 @@ class LocalStages:
                 marks.close()
             raise PerformerLost(f"A stage process cannot be started now: {error.strerror or error}") from error
         try:
-            await self._wait_until_listening(process, token)
+            await wait_until_listening(process, token)
             link = await StageLink.connect(address, self._hello(token))
         except BaseException as error:
-            await _stop(process, at_once=True)
+            await stop_process(process, at_once=True)
             self._roster.remove(name, address)
             if marks is not None:
                 marks.close()
@@ -260,41 +240,13 @@ class LocalStages:
         )
 
     async def _start(self, address: Address, marks: SharedMarks | None) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "visavis.stage",
-            "--listen",
-            str(address),
-            "--data",
-            str(self._data_dir),
-            "--network",
-            self._network,
+        arguments = [
+            *("--listen", str(address), "--data", str(self._data_dir), "--network", self._network),
             *(["--parts", self._parts] if self._parts else []),
             *([] if marks is None else ["--marks", str(marks.descriptor)]),
             *self._log_options,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            pass_fds=() if marks is None else (marks.descriptor,),
-            # One thread for each library: a stage uses one core. The libraries read that when they are loaded.
-            env=kept_environment() | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )
-
-    async def _wait_until_listening(self, process: asyncio.subprocess.Process, token: str) -> None:
-        """Send the stage its token and wait for its line of output. Raises `PerformerLost` if it does not start."""
-        assert process.stdin is not None and process.stdout is not None
-        try:
-            async with asyncio.timeout(START_WITHIN_S):
-                process.stdin.write(f"{token}\n".encode())
-                await process.stdin.drain()
-                process.stdin.close()
-                line = await process.stdout.readline()
-        except TimeoutError:
-            raise PerformerLost(f"A stage process did not start within {START_WITHIN_S:.0f} s") from None
-        except ConnectionError:
-            line = b""
-        if not line:
-            raise PerformerLost("A stage process did not start")
+        ]
+        return await start_process(arguments, pass_fds=() if marks is None else (marks.descriptor,))
 
     async def aclose(self) -> None:
         for entering in self._entering.values():
@@ -325,30 +277,3 @@ def _is_stopped(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "Tt"
     except (OSError, IndexError):
         return False
-
-
-async def _stop(process: StageProcess, *, at_once: bool = False) -> None:
-    """Wait until the process ends, or kill it: `at_once`, after STOP_WITHIN_S, or when this is cancelled."""
-    try:
-        if not at_once:
-            await asyncio.wait_for(process.wait(), STOP_WITHIN_S)
-    except TimeoutError:
-        pass
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await _reap(process)
-
-
-async def _reap(process: StageProcess) -> None:
-    """Wait for a killed process, also when this is cancelled: it ends at once, and nobody else waits for it."""
-    ended = asyncio.ensure_future(process.wait())
-    cancelled: asyncio.CancelledError | None = None
-    while not ended.done():
-        try:
-            await asyncio.shield(ended)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled

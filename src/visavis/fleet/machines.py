@@ -92,6 +92,10 @@ class Machines:
             found += places(machine, shape, self.limits)
         return max(0, min(found, self._total_left(links)))
 
+    def state(self, links: Sequence[StageLink]) -> MachineState:
+        """The machine that all these links lead to."""
+        return self._machine(links[0].report.machine_id, links)
+
     def cores(self, links: Sequence[StageLink]) -> Cores:
         """The cores of all machines together."""
         newest = {link.report.machine_id: link.report for link in links}.values()

@@ -27,8 +27,8 @@ def run(*, listen: str, token_file: Path, tls_cert: Path, tls_key: Path, cache: 
         raise SettingInvalid(str(error)) from None
     if address.path is not None:
         raise SettingInvalid("--listen takes wss://HOST:PORT; a server starts the stages on its own machine itself")
-    token = _read_token(token_file)
-    _check_cache(cache)
+    token = read_token(token_file)
+    check_cache(cache)
     configure_logs(level="info", as_json=log_json)
     options = StageOptions(
         address=address,
@@ -46,7 +46,7 @@ def run(*, listen: str, token_file: Path, tls_cert: Path, tls_key: Path, cache: 
         raise AddressUnavailable(f"Cannot listen at {address}: {error.strerror or error}") from error
 
 
-def _check_cache(folder: Path) -> None:
+def check_cache(folder: Path) -> None:
     """Raises `FileUnusable` for a folder in which no file can be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def _check_cache(folder: Path) -> None:
         raise FileUnusable(f"The cache {folder} cannot be written: {error.strerror or error}") from error
 
 
-def _read_token(path: Path) -> str:
+def read_token(path: Path) -> str:
     try:
         token = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:

@@ -1,7 +1,8 @@
 """The stage process: listens for servers and performs their sessions.
 
 A server starts it on its own machine as `python -m visavis.stage --listen unix:PATH --data DIR`, with the token on its
-standard input. An operator starts it for servers on other machines by `visavis stage`, with the token in a file.
+standard input; the supervisor of a machine that is in a fleet (visavis/supervisor) with a port, a certificate and a
+cache instead. An operator starts one alone for servers on other machines by `visavis stage`, with the token in a file.
 Everything else comes in a server's first message. A stage knows no accounts, no database and no plans.
 """
 
@@ -147,11 +148,15 @@ def run_stage(options: StageOptions, announce: Callable[[Address], None]) -> Non
 
 
 def main() -> None:
-    """Run a stage that a server on this machine starts. The first line of standard input is its token."""
+    """Run a stage that a server or a supervisor on this machine starts. The first line of standard input is its token."""
     forbid_core_dumps()
     arguments = argparse.ArgumentParser(prog="visavis.stage")
-    arguments.add_argument("--listen", type=Address.parse, required=True, help="unix:PATH")
-    arguments.add_argument("--data", type=Path, required=True, help="the service's data folder")
+    arguments.add_argument("--listen", type=Address.parse, required=True, help="unix:PATH or wss://HOST:PORT")
+    folder = arguments.add_mutually_exclusive_group(required=True)
+    folder.add_argument("--data", type=Path, help="the service's data folder")
+    folder.add_argument("--cache", type=Path, help="the folder for packs that are fetched")
+    arguments.add_argument("--tls-cert", type=Path, help="the certificate for wss, PEM")
+    arguments.add_argument("--tls-key", type=Path, help="its private key, PEM")
     arguments.add_argument(
         "--parts", default=BUILT_IN, help="module:function that returns the renderer and the speech-to-motion to use"
     )
@@ -168,6 +173,9 @@ def main() -> None:
         address=given.listen,
         token=token,
         data=given.data,
+        cache=given.cache,
+        tls_cert=given.tls_cert,
+        tls_key=given.tls_key,
         parts=given.parts,
         exit_without_servers=True,
         network=given.network,
@@ -181,3 +189,6 @@ def main() -> None:
     except BrokenPipeError:  # nobody reads where the stage listens
         log.error("stage_not_started", problem="The server that started this stage is gone")
         os._exit(1)  # the interpreter would try once more to write that line
+    except OSError as error:
+        log.error("stage_not_started", problem=f"Cannot listen at {given.listen}: {error.strerror or error}")
+        sys.exit(1)

@@ -1,0 +1,175 @@
+"""A machine of a fleet: its stage processes, and its row in the database, which it renews twice a second over one
+connection.
+
+Whatever the database does, sessions go on. Only if the lease was ended, because this machine slept or was cut off for
+so long that others have taken its sessions, all processes are killed, and the machine enters anew under another name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from visavis.errors import StorageUnusable
+from visavis.fleet.admission import MachineState, room_cores
+from visavis.stage.port.report import SessionShape
+from visavis.store.leases import RENEW_EVERY_S, Lease
+from visavis.store.stage_rows import Reached, Room, StageRows
+from visavis.supervisor.certificate import MachineCertificate, made_for
+from visavis.supervisor.processes import ProcessOptions, StageProcesses
+
+TRY_AGAIN_S = 1.0  # while the database is away, before the machine has entered
+SHAPE = SessionShape(width_px=512, height_px=512)  # by which room is measured
+
+log = structlog.get_logger("visavis.supervisor")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupervisorOptions:
+    """`database_url`: for the stages' role. `token`: of this machine. `host`: by which servers reach it. `labels`: what
+    its operator calls it by. `drain_s`: how long sessions may go on when it stops.
+    """
+
+    database_url: str
+    token: str
+    host: str
+    processes: ProcessOptions
+    labels: Mapping[str, str] = field(default_factory=dict)
+    drain_s: float = 5.0
+
+
+class Supervisor:
+    """`run` until `stop` was called and the sessions are over."""
+
+    def __init__(self, options: SupervisorOptions) -> None:
+        self._options = options
+        self._rows = StageRows.at(options.database_url, token=options.token)
+        self._stopping, self._forced = asyncio.Event(), asyncio.Event()
+        self._failed = False  # since the last renewal that the database has answered
+        self._room = Room(room_mcores=0, frame_us=1, mpx_us=1)  # as it was told last
+
+    def stop(self) -> None:
+        """Take no more sessions, and end when those of now are over; the second time: end at once."""
+        if self._stopping.is_set():
+            self._forced.set()
+        self._stopping.set()
+
+    async def run(self, announce: Callable[[], None]) -> None:
+        """`announce` is called when servers can place sessions here. Raises `StageNotAdmitted` and `PerformerLost`."""
+        try:
+            with made_for(self._options.host, self._options.processes.cache) as certificate:
+                while not self._stopping.is_set():
+                    await self._perform(certificate, announce)
+        finally:
+            await self._rows.aclose()
+
+    async def _perform(self, certificate: MachineCertificate, announce: Callable[[], None]) -> None:
+        """Start the processes, enter, and perform until the lease is lost or the machine has stopped."""
+        token = secrets.token_urlsafe(32)
+        processes = StageProcesses(self._options.processes, certificate, token=token)
+        await processes.open()
+        kept_alive, lost = asyncio.create_task(processes.run()), False
+        try:
+            reached = Reached(
+                address=_address_of(self._options.host, processes.ports),
+                port_token=token,
+                certificate=certificate.authority_pem,
+            )
+            lease = await self._enter(reached, processes)
+            if lease is None:
+                return
+            announce()
+            lost = await self._renew_until_lost(lease, processes, kept_alive)
+            if lost:
+                log.error("stage_lease_lost", stage=lease.id, sessions=processes.sessions)
+            else:
+                await self._leave(lease)
+        finally:
+            kept_alive.cancel()
+            await asyncio.wait((kept_alive,))
+            await processes.aclose(at_once=lost)
+
+    async def _enter(self, reached: Reached, processes: StageProcesses) -> Lease | None:
+        """Enter the row, when the database can be reached; None if the machine stops before that."""
+        stage_id = f"stage_{secrets.token_hex(12)}"
+        while not self._stopping.is_set():
+            self._room = room_of(processes.state(), self._options.processes, before=self._room)
+            try:
+                lease = await self._rows.enter(stage_id, reached, labels=self._options.labels, room=self._room)
+            except StorageUnusable as error:
+                self._note_failure(error)
+                await _until(self._stopping, within_s=TRY_AGAIN_S)
+                continue
+            self._failed = False
+            log.info("stage_entered", stage=stage_id, address=reached.address, room_mcores=self._room.room_mcores)
+            return lease
+        return None
+
+    async def _renew_until_lost(self, lease: Lease, processes: StageProcesses, kept_alive: asyncio.Task[None]) -> bool:
+        """Renew the lease. Returns True when it was lost, False when the machine has stopped and its sessions are over,
+        or have had their time. Raises what `kept_alive` has failed with.
+        """
+        drain_until_s: float | None = None
+        while True:
+            if kept_alive.done():
+                kept_alive.result()
+            drains = self._stopping.is_set()
+            now_s = asyncio.get_running_loop().time()
+            if drains and drain_until_s is None:
+                drain_until_s = now_s + self._options.drain_s
+                log.info("stage_drains", stage=lease.id, sessions=processes.sessions)
+            self._room = room_of(processes.state(), self._options.processes, before=self._room, draining=drains)
+            try:
+                if not await self._rows.renew(lease, self._room):
+                    return True
+                self._failed = False
+            except StorageUnusable as error:  # sessions go on
+                self._note_failure(error)
+            over = drain_until_s is not None and (not processes.sessions or now_s >= drain_until_s)
+            if over or self._forced.is_set():
+                return False
+            await _until(self._forced if drains else self._stopping, within_s=RENEW_EVERY_S)
+
+    async def _leave(self, lease: Lease) -> None:
+        try:
+            await self._rows.leave(lease, self._room)
+        except StorageUnusable as error:  # it lapses by itself
+            log.warning("stage_lease_not_left", problem=error.message)
+
+    def _note_failure(self, error: StorageUnusable) -> None:
+        if not self._failed:
+            log.warning("stage_lease_not_renewed", problem=error.message)
+        self._failed = True
+
+
+def room_of(machine: MachineState | None, options: ProcessOptions, *, before: Room, draining: bool = False) -> Room:
+    """Return what a machine tells about its room. While none of its processes answers it has none."""
+    if machine is None:
+        return Room(room_mcores=0, frame_us=before.frame_us, mpx_us=before.mpx_us, draining=draining)
+    costs = max(
+        (stage.costs for stage in machine.stages), key=lambda one: one.frame_ms(SHAPE.width_px, SHAPE.height_px)
+    )
+    return Room(
+        room_mcores=round(1000 * room_cores(machine, SHAPE, options.limits)),
+        frame_us=max(1, round(1000 * costs.fixed_ms)),
+        mpx_us=max(1, round(1000 * costs.per_mpx_ms)),
+        draining=draining,
+    )
+
+
+def _address_of(host: str, ports: list[int]) -> str:
+    """wss://HOST:PORT,PORT,…: each port is a stage process."""
+    shown = f"[{host}]" if ":" in host else host
+    return f"wss://{shown}:{','.join(map(str, ports))}"
+
+
+async def _until(event: asyncio.Event, *, within_s: float) -> None:
+    try:
+        async with asyncio.timeout(within_s):
+            await event.wait()
+    except TimeoutError:
+        pass

@@ -1,0 +1,207 @@
+"""A machine of a fleet with a real stage process and a real PostgreSQL: a server finds it in the database, and connects
+with what it finds there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import ssl
+from collections.abc import AsyncIterator, Callable, MutableMapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog.testing
+from sqlalchemy import select, update
+
+from tests.packs import place_pack
+from tests.store.fleet_database import add_sessions, open_fleet, steady_server
+from visavis.errors import StageNotAdmitted, StageRejected
+from visavis.fleet.admission import Limits
+from visavis.fleet.link import StageLink
+from visavis.machine.network import MediaNetwork
+from visavis.stage.port.address import Address
+from visavis.stage.port.messages import PORT_VERSION, End, Hello, HttpSource, Open
+from visavis.stage.port.report import SessionShape
+from visavis.stage.port.values import PerformanceSpec
+from visavis.store.database import Database
+from visavis.store.leases import NOW_MS
+from visavis.store.models import stages
+from visavis.store.stage_tokens import StageTokens
+from visavis.store.stages import StageStore
+from visavis.supervisor.processes import ProcessOptions
+from visavis.supervisor.supervisor import Supervisor, SupervisorOptions
+
+pytestmark = pytest.mark.anyio
+
+SMALL = SessionShape(width_px=160, height_px=120)
+WITHIN_S = 60.0  # a bound for a busy machine; what is waited for comes at once
+
+
+class Machine:
+    """A machine that performs, and its fleet's database."""
+
+    def __init__(self, database: Database, folder: Path, supervisor: Supervisor, task: asyncio.Task[None]) -> None:
+        self.database, self.folder, self.supervisor, self.task = database, folder, supervisor, task
+
+    async def rows(self) -> list[dict[str, object]]:
+        """The rows that have not ended."""
+        query = select(stages).where(stages.c.ended_at_ms.is_(None))
+        async with self.database.read() as connection:
+            return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+    async def connect(self, row: dict[str, object], *, token: str | None = None) -> StageLink:
+        """Connect as a server does that has read a row."""
+        hello = Hello(
+            version=PORT_VERSION,
+            token=str(row["port_token"]) if token is None else token,
+            server_id="server",
+            source=HttpSource(url="http://127.0.0.1:9", token="t"),
+            owner_grace_s=0.0,
+        )
+        tls = ssl.create_default_context(cadata=str(row["certificate"]))
+        return await StageLink.connect(Address.parse(str(row["address"])), hello, tls=tls)
+
+    async def until(self, is_so: Callable[[list[dict[str, object]]], bool]) -> list[dict[str, object]]:
+        async with asyncio.timeout(WITHIN_S):
+            while not is_so(rows := await self.rows()):
+                assert not self.task.done(), self.task
+                await asyncio.sleep(0.02)
+        return rows
+
+
+@pytest.fixture
+async def machine(postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Machine]:
+    async with open_fleet(postgresql_url) as (database, _), _running(database, tmp_path, monkeypatch) as found:
+        yield found
+
+
+@asynccontextmanager
+async def _running(database: Database, folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Machine]:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    _, token = await StageTokens(database).create("a machine")
+    cache = folder / "cache" / "packs"
+    cache.mkdir(parents=True)
+    ref = place_pack(folder)
+    ref.folder_in(folder / "avatars").rename(cache / ref.digest)
+    supervisor = Supervisor(_options(database.url, token, folder))
+    announced = asyncio.Event()
+    task = asyncio.create_task(supervisor.run(announced.set))
+    waiting = asyncio.create_task(announced.wait())
+    try:
+        await asyncio.wait((task, waiting), timeout=WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+        yield Machine(database, folder, supervisor, task)
+    finally:
+        waiting.cancel()
+        supervisor.stop()
+        supervisor.stop()
+        await asyncio.wait((task,), timeout=WITHIN_S)
+        task.result()
+
+
+def _options(url: str, token: str, folder: Path) -> SupervisorOptions:
+    processes = ProcessOptions(
+        listen=Address(host="127.0.0.1", port=0),
+        count=1,
+        cache=folder / "cache",
+        network=MediaNetwork(),
+        limits=Limits(measured=False, sessions_per_stage=2),
+        parts="tests.stage.flashing_parts:parts",
+    )
+    return SupervisorOptions(
+        database_url=url, token=token, host="127.0.0.1", processes=processes, labels={"region": "eu"}, drain_s=WITHIN_S
+    )
+
+
+def process_of(logs: list[MutableMapping[str, Any]]) -> int:
+    """The newest stage process, as the log tells."""
+    return [int(log["pid"]) for log in logs if log["event"] == "stage_started"][-1]
+
+
+async def test_a_server_finds_the_machine_opens_a_session_there_and_the_machine_waits_for_its_end(
+    machine: Machine, postgresql_url: str
+) -> None:
+    (row,) = await machine.rows()
+    assert row["labels"] == {"region": "eu"} and not row["draining"]
+    beside = machine.database.beside()
+    server = await steady_server(machine.database, beside, "server")
+    (session_id,) = await add_sessions(machine.database, 1)
+    store = StageStore(machine.database, beside=beside)
+    placed = await store.place(session_id, SMALL, epoch=0, by=server, labels={"region": "eu"})
+    assert placed is not None and placed.stage_id == row["id"] and placed.address == row["address"]
+    with pytest.raises(StageRejected, match="WRONG_STAGE_TOKEN"):
+        await machine.connect(row, token="another")
+    link = await machine.connect(row)
+    heard = asyncio.create_task(link.listen(lambda _: None))
+    spec = PerformanceSpec(
+        session_id=session_id, pack=place_pack(machine.folder), width_px=160, height_px=120, epoch=placed.epoch
+    )
+    await link.request(session_id, placed.epoch, Open(spec=spec))
+    machine.supervisor.stop()
+    await machine.until(lambda rows: bool(rows[0]["draining"]))
+    assert link.alive, "the session has its time"
+    await link.request(session_id, placed.epoch, End())
+    async with asyncio.timeout(WITHIN_S):
+        await asyncio.wait((machine.task,))
+    assert await machine.rows() == []
+    await link.aclose()
+    await heard
+    await beside.aclose()
+
+
+async def test_another_process_takes_the_place_of_one_that_dies_at_the_same_address(
+    postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with (
+            open_fleet(postgresql_url) as (database, _),
+            _running(database, tmp_path, monkeypatch) as machine,
+        ):
+            (row,) = await machine.rows()
+            first = process_of(logs)
+            os.kill(first, signal.SIGKILL)
+            async with asyncio.timeout(WITHIN_S):
+                while process_of(logs) == first:  # noqa: ASYNC110 (the log tells nobody)
+                    await asyncio.sleep(0.02)
+            again = (await machine.rows())[0]
+            assert (again["id"], again["epoch"]) == (row["id"], row["epoch"]), "the machine has its lease"
+            link = await machine.connect(row)
+            await link.aclose()
+
+
+async def test_a_machine_whose_lease_was_ended_kills_its_processes_and_enters_under_another_name(
+    postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with (
+            open_fleet(postgresql_url) as (database, _),
+            _running(database, tmp_path, monkeypatch) as machine,
+        ):
+            (row,) = await machine.rows()
+            first = process_of(logs)
+            async with database.write() as connection:
+                await connection.execute(
+                    update(stages).where(stages.c.id == row["id"]).values(ended_at_ms=NOW_MS, epoch=stages.c.epoch + 1)
+                )
+            (other,) = await machine.until(bool)
+            assert other["id"] != row["id"] and other["port_token"] != row["port_token"]
+            with pytest.raises(ProcessLookupError):  # nothing of the time before goes on
+                os.kill(first, 0)
+            link = await machine.connect(other)
+            await link.aclose()
+    assert "stage_lease_lost" in [log["event"] for log in logs]
+
+
+async def test_a_machine_that_the_database_does_not_admit_ends_with_the_reason(
+    postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    (tmp_path / "cache").mkdir()
+    with pytest.raises(StageNotAdmitted, match="wrong or was revoked"):
+        await Supervisor(_options(postgresql_url, "wrong", tmp_path)).run(lambda: None)
+    assert list((tmp_path / "cache").glob(".tls-*")) == []
