@@ -48,6 +48,13 @@ def test_a_machine_that_slows_its_sessions_down_has_no_room_beside_them_and_one_
     assert gone == Room(room_mcores=0, frame_us=2_000, mpx_us=4_000, draining=True)
 
 
+def test_the_operators_number_of_sessions_is_the_machines() -> None:
+    told = room_of(machine(1, 1), options(Limits(sessions=3)), before=NOTHING)
+    assert told.room_mcores == round(3 * 1000 * COSTS.session_cores(SHAPE))
+    full = room_of(machine(2, 2), options(Limits(sessions=3)), before=NOTHING)
+    assert full.room_mcores == round(4 * 1000 * COSTS.session_cores(SHAPE))
+
+
 def test_a_large_session_counts_for_what_it_costs() -> None:
     large = SessionShape(width_px=1280, height_px=720)
     state = MachineState(cores=2.0, others=0.0, pace=0, stages=(StageState(COSTS, (large,)), StageState(COSTS, ())))

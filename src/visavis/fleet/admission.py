@@ -75,8 +75,10 @@ def room_cores(machine: MachineState, shape: SessionShape, limits: Limits) -> fl
     """Return how many cores sessions may take of the machine: what those that it has take, and as many more of a shape
     as it can take.
     """
-    placed = sum(stage.placed_cores for stage in machine.stages)
-    return placed + places(machine, shape, limits) * _dearest(machine).session_cores(shape)
+    free = places(machine, shape, limits)
+    if limits.sessions is not None:
+        free = min(free, max(0, limits.sessions - machine.sessions))
+    return sum(stage.placed_cores for stage in machine.stages) + free * _dearest(machine).session_cores(shape)
 
 
 def _places_by_cores(machine: MachineState, shape: SessionShape, limits: Limits) -> int:

@@ -148,7 +148,9 @@ def run_stage(options: StageOptions, announce: Callable[[Address], None]) -> Non
 
 
 def main() -> None:
-    """Run a stage that a server or a supervisor on this machine starts. The first line of standard input is its token."""
+    """Run a stage that a server or a supervisor on this machine starts. The first line of standard input is its
+    token.
+    """
     forbid_core_dumps()
     arguments = argparse.ArgumentParser(prog="visavis.stage")
     arguments.add_argument("--listen", type=Address.parse, required=True, help="unix:PATH or wss://HOST:PORT")

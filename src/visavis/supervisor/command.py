@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -76,7 +75,7 @@ def run(
 
 async def _supervise(supervisor: Supervisor) -> None:
     for number in signals.ENDING_SERVICE:
-        asyncio.get_running_loop().add_signal_handler(signal.Signals(number), supervisor.stop)
+        asyncio.get_running_loop().add_signal_handler(number, supervisor.stop)
     await supervisor.run(lambda: print("This machine performs sessions of the fleet", flush=True))
 
 

@@ -114,7 +114,7 @@ class StageProcesses:
             detail = await self._watch(stage)
             log.error("stage_lost", stage=stage.name, sessions=len(stage.link.report.sessions), detail=detail)
             await stage.aclose()
-            while not await self._starts_again(port):
+            while not await self._starts_again(port):  # noqa: ASYNC110 (nobody tells when one can start)
                 await asyncio.sleep(START_AGAIN_AFTER_S)
 
     async def _watch(self, stage: LocalStage) -> str:
