@@ -114,6 +114,10 @@ EmotionOption = Annotated[
 ]
 
 
+class Stages(StrEnum):
+    NONE = "none"
+
+
 def _check_output_path(path: Path) -> Path:
     """Refuse a file that cannot be written, before any work is done for it."""
     if not path.absolute().parent.is_dir():
@@ -140,11 +144,16 @@ def serve(
         typer.Option(dir_okay=False, help="The certificate, PEM, to speak HTTPS with. A renewed one is taken."),
     ] = None,
     tls_key: Annotated[Path | None, typer.Option(dir_okay=False, help="The certificate's private key, PEM.")] = None,
+    stages: Annotated[
+        Stages | None,
+        typer.Option(help="none: sessions are performed on the machines whose `visavis stage` is in the PostgreSQL."),
+    ] = None,
 ) -> None:
     """Run the server."""
     from visavis.server import serve as run
 
-    run(host=host, port=port, take_over=take_over, tls_cert=tls_cert, tls_key=tls_key)
+    fleet = None if stages is None else True
+    run(host=host, port=port, take_over=take_over, tls_cert=tls_cert, tls_key=tls_key, fleet=fleet)
 
 
 @app.command()

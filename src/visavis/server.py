@@ -80,15 +80,21 @@ MAX_HEADER_SECTION_BYTES = 64 * 1024  # of all headers of a request; an unfinish
 
 
 def serve(
-    *, host: str, port: int, take_over: bool = False, tls_cert: Path | None = None, tls_key: Path | None = None
+    *,
+    host: str,
+    port: int,
+    take_over: bool = False,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
+    fleet: bool | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT, or until another server takes over. Prints the address; the first start in a
     terminal also creates and prints a key. `take_over`: from a server that runs on the data folder. `tls_cert` and
-    `tls_key`: instead of the settings of that name.
+    `tls_key`, `fleet`: instead of the settings of that name.
     """
     refuse_huge_pages()
     share_one_arena()
-    settings = read_settings(tls_cert=tls_cert, tls_key=tls_key)
+    settings = read_settings(tls_cert=tls_cert, tls_key=tls_key, fleet=fleet)
     file_modes.apply(settings.data_mode)
     certificate = certificate_of(settings)
     signal.signal(signals.HAND_OVER, signal.SIG_IGN)  # until there is something to hand over
@@ -189,7 +195,7 @@ def name_taken_ports(settings: Settings) -> None:
     """Log which UDP ports of media are taken by others, if too few are left for the stages or the operator chose the
     ports. A stage that finds none does not start.
     """
-    if settings.stage_addresses:
+    if settings.stage_addresses or settings.fleet:
         return
     wanted = settings.stages or processes_for(settings.cores or cores())
     taken, free = taken_ports(settings.media_network.ports, wanted=wanted)

@@ -275,6 +275,10 @@ class Settings(NetworkSettings, VoiceSettings):
         default=True,
         description="Keep one more stage process ready, so that a lost one is replaced at once.",
     )
+    fleet: bool = Field(
+        default=False,
+        description="Perform no sessions on this machine, but on those whose `visavis stage` stands in the PostgreSQL.",
+    )
     stage_addresses: tuple[StageAddress, ...] = Field(
         default=(), description="Stages on other machines. Default: stage processes on this machine."
     )
@@ -391,6 +395,14 @@ class Settings(NetworkSettings, VoiceSettings):
     def _check_stages(self) -> Settings:
         if self.stage_addresses and (self.stage_token is None or not (self.stage_source_url or self.public_url)):
             raise ValueError("VISAVIS_STAGE_ADDRESSES needs VISAVIS_STAGE_TOKEN and VISAVIS_STAGE_SOURCE_URL")
+        if self.fleet and self.stage_addresses:
+            raise ValueError(
+                "VISAVIS_FLEET (--stages none) finds stages in the database, not in VISAVIS_STAGE_ADDRESSES"
+            )
+        if self.fleet and not self.resolved_database_url.startswith("postgres"):
+            raise ValueError("VISAVIS_FLEET (--stages none) needs a PostgreSQL in VISAVIS_DATABASE_URL")
+        if self.fleet and not (self.stage_source_url or self.public_url):
+            raise ValueError("VISAVIS_FLEET (--stages none) needs VISAVIS_STAGE_SOURCE_URL")
         return self
 
     @field_validator("tls_cert", "tls_key")

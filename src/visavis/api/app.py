@@ -66,7 +66,8 @@ from visavis.channel.handshake import FEATURES
 from visavis.channel.websocket import channel_router
 from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.fleet.identity import ServerIdentity, next_identity
-from visavis.fleet.port import Fleet
+from visavis.fleet.placed import Directory
+from visavis.fleet.port import Adopted, Fleet
 from visavis.ids import new_id
 from visavis.library import PORTRAITS, LibraryPortrait
 from visavis.proxy_rooms.daily import DailyKey, DailyServer
@@ -90,6 +91,7 @@ from visavis.sessions.retention import KeptDays, Retention
 from visavis.sessions.revocation import Revocation
 from visavis.sessions.server_lease import ServerLease
 from visavis.sessions.service import Sessions
+from visavis.sessions.stage_directory import StageDirectory
 from visavis.sessions.sweep import adopt_or_end, sweep_sessions
 from visavis.settings import IceServer, Settings, load_secret
 from visavis.stage.port.values import PerformanceSpec
@@ -107,6 +109,7 @@ from visavis.store.places import PlaceStore
 from visavis.store.records import AvatarRecord
 from visavis.store.retention import RetentionStore
 from visavis.store.sessions import SessionStore
+from visavis.store.stages import StageStore
 from visavis.store.usage import UsageStore
 from visavis.store.usage_reports import UsageReports
 from visavis.telemetry.traces import open_traces
@@ -207,11 +210,10 @@ async def _open(
     identity = next_identity(settings.data_dir)
     # The same after every start: stages that outlive this server go on with it.
     source_token = hmac.new(secret, b"stage source", "sha256").hexdigest()
-    if fleet is None:
+    if fleet is None and not settings.fleet:
         fleet = _fleet(settings, identity, source_token=source_token)
-    stack.push_async_callback(fleet.aclose)
-    stack.push_async_exit(partial(_let_go_after_error, fleet))
-    adopted = await fleet.adopt()  # before all else: stages wait a while only for the server that comes back
+    # Before all else: stages wait a while only for the server that comes back.
+    adopted = [] if fleet is None else await _adopt(fleet, stack)
     database = await Database.open(
         settings.resolved_database_url,
         connections=settings.database_connections,
@@ -220,6 +222,13 @@ async def _open(
     stack.push_async_callback(database.aclose)
     server_lease = await stack.enter_async_context(ServerLease.held(database, server_id=identity.server_id))
     session_store, idempotency = SessionStore(database, server_id=identity.server_id), IdempotencyStore(database)
+    directory: StageDirectory | None = None
+    if fleet is None:  # its machines stand in the database
+        beside = database.beside()
+        stack.push_async_callback(beside.aclose)
+        directory = StageDirectory(StageStore(database, beside=beside), session_store, server_lease)
+        fleet = _placed_fleet(settings, identity, directory, source_token=source_token)
+        adopted = await _adopt(fleet, stack)
     traces = open_traces(settings.traces_url)
     stack.push_async_callback(run_sync, traces.close)
     observer = Observer(traces=traces)
@@ -275,6 +284,7 @@ async def _open(
         release_room=partial(_release_room, proxy_rooms.kept, daily_rooms.kept),
         voices=voices,
         observer=observer,
+        placed=None if directory is None else directory.placed,
     )
     ledger = UsageStore(database)
     places = PlaceStore(database, server_id=identity.server_id)
@@ -420,6 +430,38 @@ def _fleet(settings: Settings, identity: ServerIdentity, *, source_token: str) -
     return StageFleet(remote, limits=limits)
 
 
+def _placed_fleet(settings: Settings, identity: ServerIdentity, directory: Directory, *, source_token: str) -> Fleet:
+    """Return the fleet of the machines in the database."""
+    from visavis.fleet.admission import Limits
+    from visavis.fleet.placed import Machine, PlacedFleet
+    from visavis.fleet.remote import RemoteStages
+    from visavis.fleet.stages import StageFleet
+    from visavis.stage.port.messages import HttpSource
+
+    def open_machine(machine: Machine) -> StageFleet:
+        processes = RemoteStages(
+            addresses=machine.addresses,
+            token=machine.token,
+            source=HttpSource(url=settings.stage_source_url or settings.public_url or "", token=source_token),
+            identity=identity,
+            grace_s=settings.stage_grace_s,
+            ca_file=settings.stage_ca_file if machine.authority_pem is None else None,
+            authority_pem=machine.authority_pem,
+            ice_servers=tuple(_for_stages(server) for server in settings.ice_servers if server.secret is None),
+            silent_s=2 * settings.stage_silence_s,
+        )
+        return StageFleet(processes, limits=Limits(measured=False))  # the database has placed the session there
+
+    return PlacedFleet(directory, open_machine)
+
+
+async def _adopt(fleet: Fleet, stack: AsyncExitStack) -> list[Adopted]:
+    """Go on with what stages perform, and close the fleet with the stack."""
+    stack.push_async_callback(fleet.aclose)
+    stack.push_async_exit(partial(_let_go_after_error, fleet))
+    return await fleet.adopt()
+
+
 def _livekit(settings: Settings) -> LiveKitServer | None:
     """Return the operator's LiveKit server, None without one."""
     if settings.livekit_url is None or settings.livekit_api_key is None or settings.livekit_api_secret is None:
@@ -480,7 +522,8 @@ async def _warm_up(services: Services, portraits: Sequence[LibraryPortrait]) -> 
 
     async def rehearse(look: AvatarRecord) -> None:
         try:
-            await _rehearse(services, look)
+            if not services.settings.fleet:  # there machines are many, and a session would need a row
+                await _rehearse(services, look)
             ready.default_avatar = True
         except Exception:  # the outermost edge of the warming up
             log.exception("default_avatar_cannot_perform")

@@ -110,7 +110,7 @@ async def _create_own(
     request: Request, body: dict[str, Any], services: Services, key: KeyRecord, addresses: Addresses, began_s: float
 ) -> JSONResponse:
     # Stages on other machines know themselves whether they can join Daily rooms.
-    has_daily = bool(services.settings.stage_addresses) or daily_is_installed()
+    has_daily = bool(services.settings.stage_addresses) or services.settings.fleet or daily_is_installed()
     networks = partial(networks_for, request, services.settings, listens_to_loopback=services.listens_to_loopback)
     room = read_room(body.get("room"), has_daily=has_daily, networks_for=networks)
     ratio = body.get("aspect_ratio", "4:3")

@@ -27,7 +27,7 @@ def run(*, host: str, port: int) -> None:
             await services.check_port(host, port, secure=settings.tls_cert is not None),
             *machine.check_certificate(settings),
         ]
-        if not settings.stage_addresses:  # else media goes in and out on other machines
+        if not settings.stage_addresses and not settings.fleet:  # else media goes in and out on other machines
             found += [machine.check_media_ports(settings), await services.check_addresses(settings)]
         return [*found, *await services.check_ice_servers(settings)]
 

@@ -48,9 +48,9 @@ class RemoteStages:
     """Implements `fleet.supply.StageSupply`: each address is one stage.
 
     `source`: where the stages get packs and pictures; its URL must be reachable from their machines. `ca_file`: the
-    authority that has signed the stages' certificates; None for this machine's authorities. `identity`: who this server
-    is to its stages. `silent_s`: the connection to a stage that is silent for so long is given up. `grace_s`: how long
-    a stage keeps this server's sessions after the connection is lost.
+    authority that has signed the stages' certificates; None for this machine's authorities. `authority_pem`: the
+    same as text. `identity`: who this server is to its stages. `silent_s`: the connection to a stage that is silent for
+    so long is given up. `grace_s`: how long a stage keeps this server's sessions after the connection is lost.
     """
 
     def __init__(
@@ -61,13 +61,14 @@ class RemoteStages:
         source: HttpSource,
         identity: ServerIdentity | None = None,
         ca_file: Path | None = None,
+        authority_pem: str | None = None,
         ice_servers: tuple[IceServer, ...] = (),
         silent_s: float = SILENT_S,
         grace_s: float = GRACE_S,
     ) -> None:
         identity = identity or ServerIdentity()
         self._addresses = addresses
-        self._tls = ssl.create_default_context(cafile=ca_file)
+        self._tls = ssl.create_default_context(cafile=ca_file, cadata=authority_pem)
         self._hello = Hello(
             version=PORT_VERSION,
             token=token,

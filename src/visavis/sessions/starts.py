@@ -5,6 +5,7 @@ on.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -43,6 +44,10 @@ TakePlace = Callable[[], Awaitable[Claim | None]]
 """See `PlanLimits.claim`."""
 
 
+Placed = Callable[[SessionRecord], Awaitable[SessionRecord]]
+"""Returns a record as it is since the fleet has placed its session (sessions/stage_directory.py)."""
+
+
 class MakeLive(Protocol):
     def __call__(
         self, started: SessionRecord, performer: Performer, spec: PerformanceSpec, clock: SessionClock
@@ -52,7 +57,9 @@ class MakeLive(Protocol):
 
 
 class Starts:
-    """`timeout_s`: how long a performer may take. `run`: runs a live session from its start to its end."""
+    """`timeout_s`: how long a performer may take. `run`: runs a live session from its start to its end. `placed`: None
+    where the fleet writes nothing into the session's row.
+    """
 
     def __init__(
         self,
@@ -66,7 +73,9 @@ class Starts:
         make_live: MakeLive,
         run: Callable[[LiveSession], Awaitable[None]],
         observer: Observer,
+        placed: Placed | None = None,
     ) -> None:
+        self._placed = placed
         self._fleet, self._packs, self._store, self._table = fleet, packs, store, table
         self._timeout_s, self._clock_ms = timeout_s, clock_ms
         self._make_live, self._run, self._observer = make_live, run, observer
@@ -149,6 +158,8 @@ class Starts:
         with anyio.fail_after(self._timeout_s):
             performer, spec = await allocate(self._fleet, self._packs, place.record.avatar_id, make_spec)
         try:
+            if self._placed is not None:
+                place = replace(place, record=await self._placed(place.record))
             session = await self._set_started(place, performer, spec, starting)
         finally:
             if session is None:

@@ -29,6 +29,7 @@ from visavis.store.retention import delete_traces
 from visavis.store.session_lists import SessionLists
 from visavis.store.session_news import tell_ended, tell_started
 from visavis.store.shared_reads import SharedRead
+from visavis.store.stages import release_in
 from visavis.store.usage import Reading, bring_up_to_date
 
 
@@ -150,8 +151,8 @@ class SessionStore:
         """Change the status from `record.status` to `to`, together with `changes`; return the new record. Returns None,
         and changes nothing, if the status was another one, if another server has begun to start the session, or if it
         has another epoch: another server owns it by now. A start opens the session's usage ledger in the same
-        transaction, and an end closes it. Webhooks are told in the same transaction, too; of an end with
-        `utterances_follow`, a moment later. `ended_by`: who is entered in the audit log.
+        transaction; an end closes it, and gives the place on a stage back. Webhooks are told in the same transaction,
+        too; of an end with `utterances_follow`, a moment later. `ended_by`: who is entered in the audit log.
         """
         ends = record.status == "started"
         owned = () if to != "started" else (sessions.c.server_id.is_not_distinct_from(record.server_id),)
@@ -171,6 +172,9 @@ class SessionStore:
             if moved.rowcount != 1:
                 return None
             after = replace(record, status=to, **changes)  # type: ignore[arg-type]
+            if after.ended_at_ms is not None and record.stage_id is not None:
+                await release_in(connection, record.id, epoch=record.epoch)
+                after = replace(after, stage_id=None, place_mcores=None)
             await _write_usage(connection, after, ends=ends)
             if ended_by is not None:
                 await note_change(connection, "session.ended", record.id, account_id=record.account_id, by=ended_by)

@@ -9,12 +9,13 @@ has measured; the place of a session takes what its size costs on that stage.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import anyio
-from sqlalchemy import BigInteger, Float, Integer, Row, String, bindparam, text
+from sqlalchemy import ARRAY, BigInteger, Float, Integer, Row, String, bindparam, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visavis.errors import StaleOwner, StorageUnusable
 from visavis.stage.port.report import FrameCosts, SessionShape
@@ -101,6 +102,21 @@ FROM held WHERE stages.id = held.stage_id
 RETURNING stages.id
 """).bindparams(bindparam("session_id", type_=String), bindparam("epoch", type_=BigInteger))
 
+# How servers reach the stages (stage_rows.py).
+_DOOR = text("""
+SELECT id, address, port_token, certificate FROM stages WHERE id = :id AND ended_at_ms IS NULL
+""").bindparams(bindparam("id", type_=String))
+
+_OWN_DOORS = text("""
+SELECT id, address, port_token, certificate FROM stages
+WHERE ended_at_ms IS NULL AND id IN (
+    SELECT stage_id FROM sessions WHERE server_id = :server_id AND status = 'started' AND stage_id IS NOT NULL)
+""").bindparams(bindparam("server_id", type_=String))
+
+_ENDED = text("""
+SELECT id FROM stages WHERE id = ANY(:ids) AND ended_at_ms IS NOT NULL
+""").bindparams(bindparam("ids", type_=ARRAY(String)))
+
 _LOST = text("""
 SELECT sessions.id AS session_id, sessions.epoch FROM sessions JOIN stages ON stages.id = sessions.stage_id
 WHERE sessions.server_id = :server_id AND sessions.status = 'started' AND stages.ended_at_ms IS NOT NULL
@@ -132,6 +148,16 @@ class Placed:
     stage_id: str
     address: str
     epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """How servers reach a machine's stages (see `stage_rows.Reached`)."""
+
+    stage_id: str
+    address: str
+    port_token: str
+    certificate: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +229,23 @@ class StageStore:
             released = await connection.execute(_RELEASE, {"session_id": session_id, "epoch": epoch})
             return released.first() is not None
 
+    async def door(self, stage_id: str) -> Door | None:
+        """Return how a machine's stages are reached; None if its lease has ended."""
+        async with self._database.read() as connection:
+            row = (await connection.execute(_DOOR, {"id": stage_id})).first()
+        return None if row is None else _door(row)
+
+    async def doors_of(self, server_id: str) -> list[Door]:
+        """Return those of the machines that perform this server's started sessions, as far as their leases hold."""
+        async with self._database.read() as connection:
+            rows = (await connection.execute(_OWN_DOORS, {"server_id": server_id})).all()
+        return [_door(row) for row in rows]
+
+    async def ended_among(self, stage_ids: Collection[str]) -> set[str]:
+        """Return those of the machines whose leases have ended."""
+        async with self._database.read() as connection:
+            return set(await connection.scalars(_ENDED, {"ids": list(stage_ids)}))
+
     async def lost(self, by: Lease, *, at_most: int = 500) -> list[Lost]:
         """Return sessions of this server whose stages' leases have ended: each needs another place."""
         async with self._database.read() as connection:
@@ -224,6 +267,15 @@ class StageStore:
         """
         async with self._database.read() as connection:
             return bool(await connection.scalar(_SUMS_ARE_RIGHT))
+
+
+def _door(row: Row[Any]) -> Door:
+    return Door(stage_id=row.id, address=row.address, port_token=row.port_token, certificate=row.certificate)
+
+
+async def release_in(connection: AsyncConnection, session_id: str, *, epoch: int) -> None:
+    """Give the place of a session back, in the caller's transaction, which has changed the session."""
+    await connection.execute(_RELEASE, {"session_id": session_id, "epoch": epoch})
 
 
 def _weights(shape: SessionShape) -> dict[str, float]:

@@ -72,6 +72,11 @@ class StageProcesses:
         return sorted(self._stages)
 
     @property
+    def ids(self) -> list[int]:
+        """The process ids of those that run."""
+        return [stage.process.pid for stage in self._stages.values() if stage.process.returncode is None]
+
+    @property
     def sessions(self) -> int:
         """How many sessions the processes perform together, as of their newest reports."""
         return sum(len(link.report.sessions) for link in self._links())

@@ -51,6 +51,12 @@ class Supervisor:
         self._stopping, self._forced = asyncio.Event(), asyncio.Event()
         self._failed = False  # since the last renewal that the database has answered
         self._room = Room(room_mcores=0, frame_us=1, mpx_us=1)  # as it was told last
+        self._processes: StageProcesses | None = None
+
+    @property
+    def process_ids(self) -> list[int]:
+        """Of the stage processes that run."""
+        return [] if self._processes is None else self._processes.ids
 
     def stop(self) -> None:
         """Take no more sessions, and end when those of now are over; the second time: end at once."""
@@ -70,7 +76,7 @@ class Supervisor:
     async def _perform(self, certificate: MachineCertificate, announce: Callable[[], None]) -> None:
         """Start the processes, enter, and perform until the lease is lost or the machine has stopped."""
         token = secrets.token_urlsafe(32)
-        processes = StageProcesses(self._options.processes, certificate, token=token)
+        processes = self._processes = StageProcesses(self._options.processes, certificate, token=token)
         await processes.open()
         kept_alive, lost = asyncio.create_task(processes.run()), False
         try:

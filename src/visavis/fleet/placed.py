@@ -1,0 +1,223 @@
+"""A fleet of machines that stand in a database. A session is placed there first, and then opened on its machine.
+
+Each machine is a fleet of its own (stages.py), whose stages are the machine's processes: if one dies, its sessions go
+on on the others, or on the one that the machine's supervisor starts in its place. This server is connected to the
+machines that have sessions of its own, and to no others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Protocol
+
+import structlog
+
+from visavis.errors import NoCapacity, PerformerLost, StaleOwner, VisavisError
+from visavis.fleet.port import Adopted, Capacity, Cores, Fleet, Performer, Place
+from visavis.fleet.stages import SIZES_PX
+from visavis.stage.pace import PACES
+from visavis.stage.port.address import Address
+from visavis.stage.port.report import SessionShape, StageReport
+from visavis.stage.port.values import PerformanceSpec
+
+END_LAPSED_EVERY_S = 0.25
+LOOKS_EVERY = 4  # of these: at what all machines have room for, and which of ours have ended
+IDLE_FOR_S = 60.0  # a machine without sessions of this server is let go after so long
+RELEASE_WITHIN_S = 5.0
+
+log = structlog.get_logger("visavis.fleet")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """How a machine is reached. `addresses`: of its stage processes. `token`: what they want to hear. `authority_pem`:
+    who has signed their certificate; None for those that this machine trusts.
+    """
+
+    id: str
+    addresses: tuple[Address, ...]
+    token: str
+    authority_pem: str | None
+
+
+class Directory(Protocol):
+    """The machines, as the database knows them. All raise `StorageUnusable` if it is away."""
+
+    async def place(self, session_id: str, shape: SessionShape) -> Machine | None:
+        """Take a place for a session that this server starts; None if there is no room. Raises `StaleOwner` if the
+        session is not this server's to place.
+        """
+        ...
+
+    async def release(self, session_id: str) -> None:
+        """Give the place of a session back that has not started."""
+        ...
+
+    async def of_own_sessions(self) -> Sequence[Machine]:
+        """Return the machines that perform sessions of this server."""
+        ...
+
+    async def end_lapsed(self) -> None:
+        """End the leases of machines that have not renewed them."""
+        ...
+
+    async def ended_among(self, machine_ids: Collection[str]) -> Collection[str]:
+        """Return those whose leases have ended: others have their sessions, or will have."""
+        ...
+
+    async def free(self, shapes: Sequence[SessionShape]) -> tuple[int, Sequence[int]]:
+        """Return how many machines take sessions, and how many more of each shape fit on them."""
+        ...
+
+
+def addresses_of(text: str) -> tuple[Address, ...]:
+    """Read wss://HOST:PORT,PORT,…: each port is a stage process. Raises ValueError."""
+    base, _, ports = text.rpartition(":")
+    return tuple(Address.parse(f"{base}:{port}") for port in ports.split(","))
+
+
+class PlacedFleet:
+    """Implements `fleet.port.Fleet`. `open_machine`: makes the fleet of one machine; it connects to nothing yet."""
+
+    def __init__(self, directory: Directory, open_machine: Callable[[Machine], Fleet]) -> None:
+        self._directory, self._open_machine = directory, open_machine
+        self._machines: dict[str, Fleet] = {}  # by id
+        self._idle_since_s: dict[str, float] = {}
+        self._allocating: dict[str, int] = {}  # by id of the machine: sessions that are being opened there
+        self._free: tuple[Place, ...] = ()
+        self._problem: str | None = "The fleet was not looked at yet"
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._watching: asyncio.Task[None] | None = None
+        self._closing = False
+
+    async def start(self) -> None:
+        await self._look()
+        if self._watching is None:
+            self._watching = asyncio.create_task(self._watch(), name="fleet")
+
+    async def adopt(self) -> list[Adopted]:
+        adopted = []
+        for machine in await self._directory.of_own_sessions():
+            adopted += await self._fleet_of(machine).adopt()
+        return adopted
+
+    async def allocate(self, spec: PerformanceSpec) -> Performer:
+        shape = SessionShape(width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps)
+        try:
+            machine = await self._directory.place(spec.session_id, shape)
+        except StaleOwner as error:
+            raise PerformerLost(error.message) from error
+        if machine is None:
+            raise NoCapacity("No machine of the fleet has room for this session", suggestion="Try again in a moment")
+        self._allocating[machine.id] = self._allocating.get(machine.id, 0) + 1
+        try:
+            fleet = self._fleet_of(machine)
+            await fleet.start()
+            return await fleet.allocate(spec)
+        except BaseException as error:
+            self._in_background(self._release(spec.session_id))
+            if isinstance(error, PerformerLost):
+                raise NoCapacity(
+                    f"The machine of this session cannot be reached now: {error.message}",
+                    suggestion="Try again in a moment",
+                ) from error
+            raise
+        finally:
+            self._allocating[machine.id] -= 1
+
+    def capacity(self) -> Capacity:
+        found = [fleet.capacity() for fleet in self._machines.values()]
+        cores = [one.cores for one in found]
+        total = Cores(
+            given=sum(one.given for one in cores),
+            unused=sum(one.unused for one in cores),
+            stolen=sum(one.stolen for one in cores),
+            throttled=sum(one.throttled for one in cores),
+        )
+        return Capacity(
+            sessions=sum(one.sessions for one in found),
+            places=self._free,
+            load=total.load,
+            rate=min((one.rate for one in found), default=float(PACES[0])),
+            cores=total,
+        )
+
+    def problem(self) -> str | None:
+        return self._problem
+
+    def reports(self) -> list[StageReport]:
+        return [report for fleet in self._machines.values() for report in fleet.reports()]
+
+    def leave(self) -> None:
+        for fleet in self._machines.values():
+            fleet.leave()
+
+    async def let_go(self) -> None:
+        self._closing = True
+        await asyncio.gather(*(fleet.let_go() for fleet in self._machines.values()))
+
+    async def aclose(self) -> None:
+        self._closing = True
+        if self._watching is not None:
+            self._watching.cancel()
+        await asyncio.gather(*(fleet.aclose() for fleet in self._machines.values()))
+        self._machines.clear()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=RELEASE_WITHIN_S)
+
+    def _fleet_of(self, machine: Machine) -> Fleet:
+        """Return the fleet of a machine. Its processes are connected to when they are needed."""
+        if self._closing:
+            raise PerformerLost("The server stops")
+        if machine.id not in self._machines:
+            self._machines[machine.id] = self._open_machine(machine)
+            log.info("machine_opened", machine=machine.id)
+        return self._machines[machine.id]
+
+    async def _release(self, session_id: str) -> None:
+        try:
+            await self._directory.release(session_id)
+        except VisavisError as error:  # it is given back with the end of the session, which was not started
+            log.warning("place_not_given_back", session_id=session_id, problem=error.message)
+
+    async def _watch(self) -> None:
+        for number in count(1):
+            await asyncio.sleep(END_LAPSED_EVERY_S)
+            try:
+                await self._directory.end_lapsed()
+                if number % LOOKS_EVERY == 0:
+                    await self._look()
+            except VisavisError as error:
+                log.warning("fleet_not_looked_at", problem=error.message)
+            except Exception:  # the outermost edge of a look
+                log.exception("fleet_not_looked_at")
+
+    async def _look(self) -> None:
+        shapes = [SessionShape(width_px=width_px, height_px=height_px) for width_px, height_px in SIZES_PX]
+        machines, free = await self._directory.free(shapes)
+        self._free = tuple(
+            Place(width_px=shape.width_px, height_px=shape.height_px, free=count)
+            for shape, count in zip(shapes, free, strict=True)
+        )
+        self._problem = None if machines else "No machine of the fleet takes sessions"
+        ended = await self._directory.ended_among(list(self._machines)) if self._machines else ()
+        now_s = asyncio.get_running_loop().time()
+        for machine_id, fleet in list(self._machines.items()):
+            if fleet.capacity().sessions or self._allocating.get(machine_id):
+                self._idle_since_s.pop(machine_id, None)
+            elif machine_id in ended or now_s - self._idle_since_s.setdefault(machine_id, now_s) >= IDLE_FOR_S:
+                self._let_go(machine_id)
+
+    def _let_go(self, machine_id: str) -> None:
+        self._idle_since_s.pop(machine_id, None)
+        self._allocating.pop(machine_id, None)
+        log.info("machine_let_go", machine=machine_id)
+        self._in_background(self._machines.pop(machine_id).aclose())
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

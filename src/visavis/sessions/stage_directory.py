@@ -1,0 +1,70 @@
+"""The machines of the fleet, as the database knows them, for `fleet/placed.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+import structlog
+
+from visavis.errors import StaleOwner
+from visavis.fleet.placed import Machine, addresses_of
+from visavis.sessions.server_lease import ServerLease
+from visavis.stage.port.report import SessionShape
+from visavis.store.records import SessionRecord
+from visavis.store.sessions import SessionStore
+from visavis.store.stages import Door, StageStore
+
+log = structlog.get_logger()
+
+
+class StageDirectory:
+    """Implements `fleet.placed.Directory`."""
+
+    def __init__(self, stages: StageStore, sessions: SessionStore, server: ServerLease) -> None:
+        self._stages, self._sessions, self._server = stages, sessions, server
+
+    async def place(self, session_id: str, shape: SessionShape) -> Machine | None:
+        record = await self._sessions.get(session_id)
+        if record is None:
+            raise StaleOwner(f"There is no session {session_id} to be placed")
+        placed = await self._stages.place(session_id, shape, epoch=record.epoch, by=self._server.lease)
+        door = None if placed is None else await self._stages.door(placed.stage_id)
+        if placed is not None and door is None:  # its lease has ended since
+            await self._stages.release(session_id, epoch=placed.epoch)
+        return None if door is None else _machine(door)
+
+    async def placed(self, record: SessionRecord) -> SessionRecord:
+        """Return a record as it is since its session was placed."""
+        now = await self._sessions.get(record.id)
+        if now is None:
+            return record
+        return replace(record, epoch=now.epoch, stage_id=now.stage_id, place_mcores=now.place_mcores)
+
+    async def release(self, session_id: str) -> None:
+        record = await self._sessions.get(session_id)
+        if record is not None and record.stage_id is not None and record.server_id == self._server.lease.id:
+            await self._stages.release(session_id, epoch=record.epoch)
+
+    async def of_own_sessions(self) -> Sequence[Machine]:
+        return [_machine(door) for door in await self._stages.doors_of(self._server.lease.id)]
+
+    async def end_lapsed(self) -> None:
+        for stage_id in await self._stages.leases.end_lapsed(self._server.lease):
+            log.warning("stage_lease_ended", stage=stage_id)
+
+    async def ended_among(self, machine_ids: Collection[str]) -> Collection[str]:
+        return await self._stages.ended_among(machine_ids)
+
+    async def free(self, shapes: Sequence[SessionShape]) -> tuple[int, Sequence[int]]:
+        found = [await self._stages.capacity(shape) for shape in shapes]
+        return found[0].stages, [one.free for one in found]
+
+
+def _machine(door: Door) -> Machine:
+    return Machine(
+        id=door.stage_id,
+        addresses=addresses_of(door.address),
+        token=door.port_token,
+        authority_pem=door.certificate,
+    )

@@ -1,0 +1,111 @@
+"""`visavis serve` without stages of its own, and a machine of the fleet: sessions are placed by the database, performed
+there, and give their places back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import select
+
+from tests.e2e.wire_session import receive, running_session, speak
+from tests.live_server import LiveServer
+from tests.supervisor.test_supervisor import WITHIN_S, Machine, running
+from visavis.demo.server_process import ServerProcess, free_port
+from visavis.demo.session_client import SessionClient
+from visavis.library import SAMPLE
+from visavis.store.database import Database
+from visavis.store.models import sessions, stages
+from visavis.store.stages import StageStore
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def serving(database: Database, folder: Path) -> AsyncIterator[LiveServer]:
+    """Run a server of the fleet."""
+    port = free_port()
+    settings = {
+        "VISAVIS_DATABASE_URL": database.url,
+        "VISAVIS_FLEET": "true",
+        "VISAVIS_STAGE_SOURCE_URL": f"http://127.0.0.1:{port}",
+        "VISAVIS_RATE_LIMIT_PER_MINUTE": "100000",
+    }
+    process = ServerProcess(port=port, data_dir=folder / "server", log=folder / "server.log", settings=settings)
+    with process:
+        await asyncio.to_thread(process.wait_ready)
+        key = await asyncio.to_thread(process.create_key, "tests")
+        async with httpx.AsyncClient(base_url=process.base_url, headers={"x-api-key": key}) as http:
+            character = (await http.get("/v1/avatars/public")).json()["avatars"][0]["avatar_id"]
+            looks = await http.get("/v1/avatars", params={"parent_id": character, "characters_only": "false"})
+        look = looks.json()["avatars"][0]["avatar_id"]
+        yield LiveServer(base_url=process.base_url, key=key, look=look, process=process)
+
+
+async def place_of(database: Database, session_id: str) -> tuple[str | None, int | None]:
+    row = sessions.c
+    async with database.read() as connection:
+        found = await connection.execute(select(row.stage_id, row.place_mcores).where(row.id == session_id))
+    stage_id, place_mcores = found.one()
+    return stage_id, place_mcores
+
+
+async def taken(database: Database) -> list[int]:
+    async with database.read() as connection:
+        return list(await connection.scalars(select(stages.c.taken_mcores).where(stages.c.ended_at_ms.is_(None))))
+
+
+async def test_a_session_is_placed_performed_and_gives_its_place_back(
+    postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = await Database.open(postgresql_url)
+    store = StageStore(database, beside=database)
+    async with serving(database, tmp_path) as server:
+        headers = {"x-api-key": server.key}
+        async with httpx.AsyncClient(base_url=server.base_url, headers=headers, timeout=30) as http:
+            await _refused_without_a_machine(http, server)
+            async with running(database, tmp_path, monkeypatch) as machine:
+                (row,) = await machine.rows()
+                await _perform(http, server, database, row)
+                await _move_within_the_machine(http, server, machine)
+        assert await store.sums_are_right()
+    assert "Traceback" not in (tmp_path / "server.log").read_text()
+    await database.aclose()
+
+
+async def _refused_without_a_machine(http: httpx.AsyncClient, server: LiveServer) -> None:
+    created = (await http.post("/v1/sessions", json={"avatar_id": server.look})).json()["session"]
+    refused = await http.put(f"/v1/sessions/{created['session_id']}/start")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (503, "NO_CAPACITY"), refused.text
+
+
+async def _perform(http: httpx.AsyncClient, server: LiveServer, database: Database, row: dict[str, Any]) -> None:
+    async with running_session(server, SessionClient(http), "playback") as (session, channel):
+        stage_id, place_mcores = await place_of(database, session["session_id"])
+        assert stage_id == row["id"] and place_mcores
+        assert await taken(database) == [place_mcores]
+        await speak(channel, SAMPLE, "sample")
+        assert (await receive(channel))["type"] == "agent.playback.started"
+    assert await place_of(database, session["session_id"]) == (None, None)
+    assert await taken(database) == [0]
+
+
+async def _move_within_the_machine(http: httpx.AsyncClient, server: LiveServer, machine: Machine) -> None:
+    """A process dies: the session goes on on the one that the supervisor starts in its place."""
+    async with running_session(server, SessionClient(http), "playback") as (session, channel):
+        await speak(channel, SAMPLE, "first")
+        assert (await receive(channel))["type"] == "agent.playback.started"
+        os.kill(machine.process_id(), signal.SIGKILL)
+        async with asyncio.timeout(WITHIN_S):
+            while (message := await receive(channel))["type"] != "agent.playback.finished":
+                assert message["type"] != "error", message
+        shown = (await http.get(f"/v1/sessions/{session['session_id']}")).json()
+        assert shown["session"]["status"] == "started"
