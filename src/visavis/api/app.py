@@ -284,7 +284,7 @@ async def _open(
         release_room=partial(_release_room, proxy_rooms.kept, daily_rooms.kept),
         voices=voices,
         observer=observer,
-        placed=None if directory is None else directory.placed,
+        placing=directory,
     )
     ledger = UsageStore(database)
     places = PlaceStore(database, server_id=identity.server_id)

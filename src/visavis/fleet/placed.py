@@ -87,6 +87,7 @@ class PlacedFleet:
         self._machines: dict[str, Fleet] = {}  # by id
         self._idle_since_s: dict[str, float] = {}
         self._allocating: dict[str, int] = {}  # by id of the machine: sessions that are being opened there
+        self._releasing: dict[str, asyncio.Task[None]] = {}  # by session whose place is being given back
         self._free: tuple[Place, ...] = ()
         self._problem: str | None = "The fleet was not looked at yet"
         self._tasks: set[asyncio.Task[None]] = set()
@@ -106,6 +107,8 @@ class PlacedFleet:
 
     async def allocate(self, spec: PerformanceSpec) -> Performer:
         shape = SessionShape(width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps)
+        if (releasing := self._releasing.get(spec.session_id)) is not None:
+            await asyncio.shield(releasing)  # or it would give the new place back
         try:
             machine = await self._directory.place(spec.session_id, shape)
         except StaleOwner as error:
@@ -118,7 +121,7 @@ class PlacedFleet:
             await fleet.start()
             return await fleet.allocate(spec)
         except BaseException as error:
-            self._in_background(self._release(spec.session_id))
+            await self._release_shielded(spec.session_id)
             if isinstance(error, PerformerLost):
                 raise NoCapacity(
                     f"The machine of this session cannot be reached now: {error.message}",
@@ -177,6 +180,12 @@ class PlacedFleet:
             log.info("machine_opened", machine=machine.id)
         return self._machines[machine.id]
 
+    async def _release_shielded(self, session_id: str) -> None:
+        """Give a place back, also if nobody waits any more."""
+        releasing = self._releasing[session_id] = self._in_background(self._release(session_id))
+        releasing.add_done_callback(lambda _: self._releasing.pop(session_id, None))
+        await asyncio.shield(releasing)
+
     async def _release(self, session_id: str) -> None:
         try:
             await self._directory.release(session_id)
@@ -217,7 +226,8 @@ class PlacedFleet:
         log.info("machine_let_go", machine=machine_id)
         self._in_background(self._machines.pop(machine_id).aclose())
 
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

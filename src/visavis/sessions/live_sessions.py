@@ -52,7 +52,7 @@ from visavis.sessions.observer import Observer
 from visavis.sessions.options import SessionOptions, options_of
 from visavis.sessions.played import Played
 from visavis.sessions.session_metrics import SessionMetrics
-from visavis.sessions.starts import Placed, Starts, TakePlace
+from visavis.sessions.starts import Placing, Starts, TakePlace
 from visavis.sessions.tokens import check_room_token, matches_hash
 from visavis.stage.port.values import PerformanceSpec
 from visavis.store.audit import Actor
@@ -90,7 +90,7 @@ class LiveSessions:
         release_room: Callable[[str], None] = lambda room_name: None,
         voices: Voices | None = None,
         observer: Observer | None = None,
-        placed: Placed | None = None,
+        placing: Placing | None = None,
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
         self._accounts = accounts
@@ -118,7 +118,7 @@ class LiveSessions:
             make_live=self._make_live,
             run=self._run,
             observer=self.observer,
-            placed=placed,
+            placing=placing,
         )
         self._tasks: IsolatedTasks | None = None
         self._arrivals = count(1)  # of those who want to attach

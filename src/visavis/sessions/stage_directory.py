@@ -9,6 +9,7 @@ import structlog
 
 from visavis.errors import StaleOwner
 from visavis.fleet.placed import Machine, addresses_of
+from visavis.sessions.lifecycle import Status
 from visavis.sessions.server_lease import ServerLease
 from visavis.stage.port.report import SessionShape
 from visavis.store.records import SessionRecord
@@ -19,7 +20,7 @@ log = structlog.get_logger()
 
 
 class StageDirectory:
-    """Implements `fleet.placed.Directory`."""
+    """Implements `fleet.placed.Directory` and `starts.Placing`."""
 
     def __init__(self, stages: StageStore, sessions: SessionStore, server: ServerLease) -> None:
         self._stages, self._sessions, self._server = stages, sessions, server
@@ -28,6 +29,8 @@ class StageDirectory:
         record = await self._sessions.get(session_id)
         if record is None:
             raise StaleOwner(f"There is no session {session_id} to be placed")
+        if record.stage_id is not None and record.status == Status.CREATED:  # a start of before that has failed
+            await self._stages.release(session_id, epoch=record.epoch)
         placed = await self._stages.place(session_id, shape, epoch=record.epoch, by=self._server.lease)
         door = None if placed is None else await self._stages.door(placed.stage_id)
         if placed is not None and door is None:  # its lease has ended since

@@ -44,8 +44,16 @@ TakePlace = Callable[[], Awaitable[Claim | None]]
 """See `PlanLimits.claim`."""
 
 
-Placed = Callable[[SessionRecord], Awaitable[SessionRecord]]
-"""Returns a record as it is since the fleet has placed its session (sessions/stage_directory.py)."""
+class Placing(Protocol):
+    """What a fleet that places sessions in the database has written into their rows (stage_directory.py)."""
+
+    async def placed(self, record: SessionRecord) -> SessionRecord:
+        """Return a record as it is since its session was placed."""
+        ...
+
+    async def release(self, session_id: str) -> None:
+        """Give the place of a session back that has not started."""
+        ...
 
 
 class MakeLive(Protocol):
@@ -57,7 +65,7 @@ class MakeLive(Protocol):
 
 
 class Starts:
-    """`timeout_s`: how long a performer may take. `run`: runs a live session from its start to its end. `placed`: None
+    """`timeout_s`: how long a performer may take. `run`: runs a live session from its start to its end. `placing`: None
     where the fleet writes nothing into the session's row.
     """
 
@@ -73,9 +81,9 @@ class Starts:
         make_live: MakeLive,
         run: Callable[[LiveSession], Awaitable[None]],
         observer: Observer,
-        placed: Placed | None = None,
+        placing: Placing | None = None,
     ) -> None:
-        self._placed = placed
+        self._placing = placing
         self._fleet, self._packs, self._store, self._table = fleet, packs, store, table
         self._timeout_s, self._clock_ms = timeout_s, clock_ms
         self._make_live, self._run, self._observer = make_live, run, observer
@@ -158,13 +166,15 @@ class Starts:
         with anyio.fail_after(self._timeout_s):
             performer, spec = await allocate(self._fleet, self._packs, place.record.avatar_id, make_spec)
         try:
-            if self._placed is not None:
-                place = replace(place, record=await self._placed(place.record))
+            if self._placing is not None:
+                place = replace(place, record=await self._placing.placed(place.record))
             session = await self._set_started(place, performer, spec, starting)
         finally:
             if session is None:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(_GIVE_BACK_WITHIN_S):
                     await performer.end()
+                    if self._placing is not None:
+                        await self._placing.release(place.record.id)
         return session
 
     async def _started_already(self, record: SessionRecord) -> SessionRecord | None:
