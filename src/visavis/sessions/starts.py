@@ -173,9 +173,16 @@ class Starts:
             if session is None:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(_GIVE_BACK_WITHIN_S):
                     await performer.end()
-                    if self._placing is not None:
-                        await self._placing.release(place.record.id)
+                    await self._release(place.record)
         return session
+
+    async def _release(self, record: SessionRecord) -> None:
+        """Give the place on a stage back. If that fails, it is given back with the session's end or its next start."""
+        if self._placing is not None:
+            try:
+                await self._placing.release(record.id)
+            except StorageUnusable as error:
+                log.warning("place_not_given_back", session_id=record.id, problem=error.message)
 
     async def _started_already(self, record: SessionRecord) -> SessionRecord | None:
         """Return a session that another request has started; None while another server starts it. Raises
