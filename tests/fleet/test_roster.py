@@ -22,8 +22,9 @@ from visavis.errors import HandoverImpossible
 from visavis.fleet import local, stages
 from visavis.fleet.adopted_process import AdoptedProcess
 from visavis.fleet.identity import next_identity, write_private
-from visavis.fleet.local import LocalStage, LocalStages, StageProcess
+from visavis.fleet.local import LocalStage, LocalStages
 from visavis.fleet.roster import FOLDER, Roster, check_stages_can_be_taken_over
+from visavis.fleet.stage_process import StageProcess
 from visavis.fleet.stages import StageFleet
 from visavis.stage.port.address import Address
 from visavis.stage.port.events import PlaybackFinished, PlaybackStarted

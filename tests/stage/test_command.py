@@ -9,7 +9,8 @@ import pytest
 
 from tests.certificates import write_certificate
 from visavis.errors import AddressUnavailable, SettingInvalid
-from visavis.stage.command import MIN_TOKEN_CHARS, run
+from visavis.stage.command import run
+from visavis.stage.given_files import MIN_TOKEN_CHARS
 
 TOKEN = "t" * MIN_TOKEN_CHARS
 

@@ -25,6 +25,7 @@ from visavis.stage.port.values import PerformanceSpec
 
 END_LAPSED_EVERY_S = 0.25
 LOOKS_EVERY = 4  # of these: at what all machines have room for, and which of ours have ended
+FORGETS_EVERY = 14_400  # of these: an hour
 IDLE_FOR_S = 60.0  # a machine without sessions of this server is let go after so long
 RELEASE_WITHIN_S = 5.0
 
@@ -64,6 +65,10 @@ class Directory(Protocol):
         """End the leases of machines that have not renewed them."""
         ...
 
+    async def forget(self) -> None:
+        """Forget machines that ended long ago."""
+        ...
+
     async def ended_among(self, machine_ids: Collection[str]) -> Collection[str]:
         """Return those whose leases have ended: others have their sessions, or will have."""
         ...
@@ -90,6 +95,7 @@ class PlacedFleet:
         self._releasing: dict[str, asyncio.Task[None]] = {}  # by session whose place is being given back
         self._free: tuple[Place, ...] = ()
         self._problem: str | None = "The fleet was not looked at yet"
+        self._has_machines = False  # of any that takes sessions: without one a server still answers its other calls
         self._tasks: set[asyncio.Task[None]] = set()
         self._watching: asyncio.Task[None] | None = None
         self._closing = False
@@ -193,16 +199,23 @@ class PlacedFleet:
             log.warning("place_not_given_back", session_id=session_id, problem=error.message)
 
     async def _watch(self) -> None:
+        failed = False
         for number in count(1):
             await asyncio.sleep(END_LAPSED_EVERY_S)
             try:
                 await self._directory.end_lapsed()
                 if number % LOOKS_EVERY == 0:
                     await self._look()
-            except VisavisError as error:
-                log.warning("fleet_not_looked_at", problem=error.message)
+                if number % FORGETS_EVERY == 1:
+                    await self._directory.forget()
+            except VisavisError as error:  # the database is away: sessions go on
+                if not failed:
+                    log.warning("fleet_not_looked_at", problem=error.message)
+                failed = True
             except Exception:  # the outermost edge of a look
                 log.exception("fleet_not_looked_at")
+            else:
+                failed = False
 
     async def _look(self) -> None:
         shapes = [SessionShape(width_px=width_px, height_px=height_px) for width_px, height_px in SIZES_PX]
@@ -211,7 +224,9 @@ class PlacedFleet:
             Place(width_px=shape.width_px, height_px=shape.height_px, free=count)
             for shape, count in zip(shapes, free, strict=True)
         )
-        self._problem = None if machines else "No machine of the fleet takes sessions"
+        if bool(machines) != self._has_machines or self._problem is not None:
+            log.info("fleet_has_machines" if machines else "fleet_has_no_machines", machines=machines)
+        self._has_machines, self._problem = bool(machines), None
         ended = await self._directory.ended_among(list(self._machines)) if self._machines else ()
         now_s = asyncio.get_running_loop().time()
         for machine_id, fleet in list(self._machines.items()):

@@ -56,6 +56,9 @@ class StageDirectory:
         for stage_id in await self._stages.leases.end_lapsed(self._server.lease):
             log.warning("stage_lease_ended", stage=stage_id)
 
+    async def forget(self) -> None:
+        await self._stages.leases.forget()
+
     async def ended_among(self, machine_ids: Collection[str]) -> Collection[str]:
         return await self._stages.ended_among(machine_ids)
 

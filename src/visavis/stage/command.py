@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import ssl
-import tempfile
 from pathlib import Path
 
-from visavis.errors import AddressUnavailable, FileUnusable, SettingInvalid
+from visavis.errors import AddressUnavailable, SettingInvalid
 from visavis.logs import configure_logs
 from visavis.settings import read_network_settings
+from visavis.stage.given_files import check_cache, read_token
 from visavis.stage.port.address import Address
 from visavis.stage.process import StageOptions, run_stage
-
-MIN_TOKEN_CHARS = 16
 
 
 def run(*, listen: str, token_file: Path, tls_cert: Path, tls_key: Path, cache: Path, log_json: bool = False) -> None:
@@ -44,24 +42,3 @@ def run(*, listen: str, token_file: Path, tls_cert: Path, tls_key: Path, cache: 
         raise SettingInvalid(f"The certificate {tls_cert} and its key cannot be used: {error.reason}") from error
     except OSError as error:
         raise AddressUnavailable(f"Cannot listen at {address}: {error.strerror or error}") from error
-
-
-def check_cache(folder: Path) -> None:
-    """Raises `FileUnusable` for a folder in which no file can be made."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(bytes(4096))
-            file.flush()
-    except OSError as error:
-        raise FileUnusable(f"The cache {folder} cannot be written: {error.strerror or error}") from error
-
-
-def read_token(path: Path) -> str:
-    try:
-        token = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingInvalid(f"The token file {path} cannot be read") from error
-    if len(token) < MIN_TOKEN_CHARS:
-        raise SettingInvalid(f"The token in {path} must have at least {MIN_TOKEN_CHARS} characters")
-    return token

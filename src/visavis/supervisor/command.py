@@ -13,7 +13,7 @@ from visavis.logs import configure_logs
 from visavis.machine.cores import cores as given_cores
 from visavis.machine.cores import processes_for
 from visavis.settings import read_settings
-from visavis.stage.command import check_cache, read_token
+from visavis.stage.given_files import check_cache, read_token
 from visavis.stage.port.address import Address
 from visavis.store.database import sqlite_path
 from visavis.supervisor.processes import ProcessOptions
