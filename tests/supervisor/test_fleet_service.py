@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from tests.e2e.wire_session import receive, running_session, speak
 from tests.live_server import LiveServer
@@ -23,6 +23,7 @@ from visavis.demo.server_process import ServerProcess, free_port
 from visavis.demo.session_client import SessionClient
 from visavis.library import SAMPLE
 from visavis.store.database import Database
+from visavis.store.leases import NOW_MS
 from visavis.store.models import sessions, stages
 from visavis.store.stages import StageStore
 
@@ -76,6 +77,7 @@ async def test_a_session_is_placed_performed_and_gives_its_place_back(
                 (row,) = await machine.rows()
                 await _perform(http, server, database, row)
                 await _move_within_the_machine(http, server, machine)
+                await _move_to_another_machine(http, server, machine)
         assert await store.sums_are_right()
     assert "Traceback" not in (tmp_path / "server.log").read_text()
     await database.aclose()
@@ -109,3 +111,23 @@ async def _move_within_the_machine(http: httpx.AsyncClient, server: LiveServer, 
                 assert message["type"] != "error", message
         shown = (await http.get(f"/v1/sessions/{session['session_id']}")).json()
         assert shown["session"]["status"] == "started"
+
+
+async def _move_to_another_machine(http: httpx.AsyncClient, server: LiveServer, machine: Machine) -> None:
+    """The machine's lease ends: it enters under another name, and the session goes on there."""
+    async with running_session(server, SessionClient(http), "playback") as (session, channel):
+        (before, _), session_id = await place_of(machine.database, session["session_id"]), session["session_id"]
+        await speak(channel, SAMPLE, "first")
+        assert (await receive(channel))["type"] == "agent.playback.started"
+        async with machine.database.write() as connection:
+            ended = {"ended_at_ms": NOW_MS, "epoch": stages.c.epoch + 1}
+            await connection.execute(update(stages).where(stages.c.id == before).values(**ended))
+        async with asyncio.timeout(WITHIN_S):
+            while (message := await receive(channel))["type"] != "agent.playback.finished":
+                assert message["type"] != "error", message
+        stage_id, place_mcores = await place_of(machine.database, session_id)
+        assert stage_id not in (None, before) and await taken(machine.database) == [place_mcores]
+        shown = (await http.get(f"/v1/sessions/{session_id}")).json()
+        assert shown["session"]["status"] == "started"
+    assert await place_of(machine.database, session_id) == (None, None), "the end is written with the row's new epoch"
+    assert await taken(machine.database) == [0]

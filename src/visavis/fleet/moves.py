@@ -62,6 +62,17 @@ class Moves:
         in_background: Callable[[Coroutine[None, None, None]], asyncio.Task[None]],
     ) -> None:
         self._places, self._suspects, self._in_background = places, suspects, in_background
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def abandon(self) -> None:
+        """Stop moving: another fleet goes on with the sessions that are being moved."""
+        for task in self._tasks:
+            task.cancel()
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = self._in_background(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def move(self, performers: Iterable[StagePerformer], lost: LostStage) -> None:
         """Move sessions away from a lost stage. Those that are ending end now, and those that may be the
@@ -76,7 +87,7 @@ class Moves:
                 moving.append(performer)
         moving.sort(key=lambda one: self._suspects.verdict(one.session_id) == "alone")
         if moving:
-            self._in_background(self._move_all(moving, lost, deadline_s=time.monotonic() + MOVE_WITHIN_S))
+            self._start(self._move_all(moving, lost, deadline_s=time.monotonic() + MOVE_WITHIN_S))
 
     def _is_over(self, performer: StagePerformer, lost: LostStage) -> bool:
         """End a session that has lost too many stages in a row; return whether it has."""
@@ -90,7 +101,7 @@ class Moves:
         for performer in performers:
             stage = await self._place(performer, lost, deadline_s=deadline_s)
             if stage is not None:
-                self._in_background(self._open(performer, stage, lost, deadline_s=deadline_s))
+                self._start(self._open(performer, stage, lost, deadline_s=deadline_s))
 
     async def _place(self, performer: StagePerformer, lost: LostStage, *, deadline_s: float) -> ConnectedStage | None:
         while not performer.ended:

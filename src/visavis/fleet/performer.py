@@ -223,6 +223,15 @@ class StagePerformer:
         if through := self._calls.take_interrupts():
             self._drop_speech(through=through)
 
+    def leave_fleet(
+        self,
+        in_background: Callable[[Coroutine[None, None, None]], asyncio.Task[None]],
+        on_ended: Callable[[str], None],
+    ) -> None:
+        """Another fleet goes on with it: its machine is lost. See `__init__`."""
+        self.lose_stage()
+        self._in_background, self._on_ended = in_background, on_ended
+
     def _drop_speech(self, *, through: int) -> None:
         self.kept.line.interrupt(through=through)
         for end in self.kept.speech.drop(through=through):

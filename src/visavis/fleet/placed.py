@@ -1,33 +1,42 @@
 """A fleet of machines that stand in a database. A session is placed there first, and then opened on its machine.
 
 Each machine is a fleet of its own (stages.py), whose stages are the machine's processes: if one dies, its sessions go
-on on the others, or on the one that the machine's supervisor starts in its place. This server is connected to the
-machines that have sessions of its own, and to no others.
+on on the others, or on the one that the machine's supervisor starts in its place. If the machine's lease ends, its
+sessions get other places, and go on there. This server is connected to the machines that have sessions of its own, and
+to no others.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any, Protocol
 
 import structlog
 
 from visavis.errors import NoCapacity, PerformerLost, StaleOwner, VisavisError
+from visavis.fleet.moves import LostStage
+from visavis.fleet.performer import StagePerformer
 from visavis.fleet.port import Adopted, Capacity, Cores, Fleet, Performer, Place
-from visavis.fleet.stages import SIZES_PX
+from visavis.fleet.stages import MOVED_WITHIN_S, SIZES_PX
 from visavis.stage.pace import PACES
 from visavis.stage.port.address import Address
+from visavis.stage.port.events import PerformerEnded
 from visavis.stage.port.report import SessionShape, StageReport
 from visavis.stage.port.values import PerformanceSpec
 
 END_LAPSED_EVERY_S = 0.25
-LOOKS_EVERY = 4  # of these: at what all machines have room for, and which of ours have ended
+LOOKS_EVERY = 4  # of these: at what all machines have room for
 FORGETS_EVERY = 14_400  # of these: an hour
 IDLE_FOR_S = 60.0  # a machine without sessions of this server is let go after so long
 RELEASE_WITHIN_S = 5.0
+PLACE_AGAIN_WITHIN_S = 10.0  # then a session whose machine is lost, and for which there is no place, ends
+TRY_AGAIN_S = 0.5
+LOST = "its machine is lost"
 
 log = structlog.get_logger("visavis.fleet")
 
@@ -48,13 +57,13 @@ class Directory(Protocol):
     """The machines, as the database knows them. All raise `StorageUnusable` if it is away."""
 
     async def place(self, session_id: str, shape: SessionShape) -> Machine | None:
-        """Take a place for a session that this server starts; None if there is no room. Raises `StaleOwner` if the
-        session is not this server's to place.
+        """Take a place for a session that this server starts, or whose machine's lease has ended; None if there is no
+        room. Raises `StaleOwner` if the session is not this server's to place.
         """
         ...
 
     async def release(self, session_id: str) -> None:
-        """Give the place of a session back that has not started."""
+        """Give the place of a session back that is not performed there."""
         ...
 
     async def of_own_sessions(self) -> Sequence[Machine]:
@@ -84,15 +93,25 @@ def addresses_of(text: str) -> tuple[Address, ...]:
     return tuple(Address.parse(f"{base}:{port}") for port in ports.split(","))
 
 
+class MachineFleet(Fleet, Protocol):
+    """The stages of one machine. See `StageFleet`."""
+
+    def surrender(self, detail: str) -> tuple[list[StagePerformer], LostStage]: ...
+
+    def take_in(self, performer: StagePerformer, lost: LostStage) -> None: ...
+
+
 class PlacedFleet:
     """Implements `fleet.port.Fleet`. `open_machine`: makes the fleet of one machine; it connects to nothing yet."""
 
-    def __init__(self, directory: Directory, open_machine: Callable[[Machine], Fleet]) -> None:
+    def __init__(self, directory: Directory, open_machine: Callable[[Machine], MachineFleet]) -> None:
         self._directory, self._open_machine = directory, open_machine
-        self._machines: dict[str, Fleet] = {}  # by id
+        self._machines: dict[str, MachineFleet] = {}  # by id
         self._idle_since_s: dict[str, float] = {}
         self._allocating: dict[str, int] = {}  # by id of the machine: sessions that are being opened there
         self._releasing: dict[str, asyncio.Task[None]] = {}  # by session whose place is being given back
+        # Those whose machine is lost, until they have another place.
+        self._moving: dict[StagePerformer, asyncio.Task[None]] = {}
         self._free: tuple[Place, ...] = ()
         self._problem: str | None = "The fleet was not looked at yet"
         self._has_machines = False  # of any that takes sessions: without one a server still answers its other calls
@@ -112,20 +131,17 @@ class PlacedFleet:
         return adopted
 
     async def allocate(self, spec: PerformanceSpec) -> Performer:
-        shape = SessionShape(width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps)
         if (releasing := self._releasing.get(spec.session_id)) is not None:
             await asyncio.shield(releasing)  # or it would give the new place back
         try:
-            machine = await self._directory.place(spec.session_id, shape)
+            machine = await self._directory.place(spec.session_id, _shape(spec))
         except StaleOwner as error:
             raise PerformerLost(error.message) from error
         if machine is None:
             raise NoCapacity("No machine of the fleet has room for this session", suggestion="Try again in a moment")
-        self._allocating[machine.id] = self._allocating.get(machine.id, 0) + 1
         try:
-            fleet = self._fleet_of(machine)
-            await fleet.start()
-            return await fleet.allocate(spec)
+            async with self._stages_of(machine) as fleet:
+                return await fleet.allocate(spec)
         except BaseException as error:
             await self._release_shielded(spec.session_id)
             if isinstance(error, PerformerLost):
@@ -134,8 +150,6 @@ class PlacedFleet:
                     suggestion="Try again in a moment",
                 ) from error
             raise
-        finally:
-            self._allocating[machine.id] -= 1
 
     def capacity(self) -> Capacity:
         found = [fleet.capacity() for fleet in self._machines.values()]
@@ -147,7 +161,7 @@ class PlacedFleet:
             throttled=sum(one.throttled for one in cores),
         )
         return Capacity(
-            sessions=sum(one.sessions for one in found),
+            sessions=sum(one.sessions for one in found) + len(self._moving),
             places=self._free,
             load=total.load,
             rate=min((one.rate for one in found), default=float(PACES[0])),
@@ -165,6 +179,8 @@ class PlacedFleet:
             fleet.leave()
 
     async def let_go(self) -> None:
+        if self._moving:  # the next server finds only what is on a stage
+            await asyncio.wait(self._moving.values(), timeout=MOVED_WITHIN_S)
         self._closing = True
         await asyncio.gather(*(fleet.let_go() for fleet in self._machines.values()))
 
@@ -172,12 +188,28 @@ class PlacedFleet:
         self._closing = True
         if self._watching is not None:
             self._watching.cancel()
+        for performer, moving in list(self._moving.items()):
+            moving.cancel()
+            performer.finish(PerformerEnded(reason="ended"))
         await asyncio.gather(*(fleet.aclose() for fleet in self._machines.values()))
         self._machines.clear()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=RELEASE_WITHIN_S)
 
-    def _fleet_of(self, machine: Machine) -> Fleet:
+    @asynccontextmanager
+    async def _stages_of(self, machine: Machine) -> AsyncIterator[MachineFleet]:
+        """Connect to a machine, and keep it inside this context. Raises `PerformerLost`."""
+        self._allocating[machine.id] = self._allocating.get(machine.id, 0) + 1
+        try:
+            fleet = self._fleet_of(machine)
+            await fleet.start()
+            yield fleet
+        finally:
+            self._allocating[machine.id] -= 1
+            if not self._allocating[machine.id]:
+                del self._allocating[machine.id]
+
+    def _fleet_of(self, machine: Machine) -> MachineFleet:
         """Return the fleet of a machine. Its processes are connected to when they are needed."""
         if self._closing:
             raise PerformerLost("The server stops")
@@ -204,6 +236,7 @@ class PlacedFleet:
             await asyncio.sleep(END_LAPSED_EVERY_S)
             try:
                 await self._directory.end_lapsed()
+                await self._lose_machines()
                 if number % LOOKS_EVERY == 0:
                     await self._look()
                 if number % FORGETS_EVERY == 1:
@@ -217,6 +250,51 @@ class PlacedFleet:
             else:
                 failed = False
 
+    async def _lose_machines(self) -> None:
+        """Place the sessions of machines elsewhere whose leases have ended. Raises `StorageUnusable`."""
+        ended = await self._directory.ended_among(list(self._machines)) if self._machines else ()
+        for machine_id in [one for one in ended if one in self._machines]:
+            performers, lost = self._machines[machine_id].surrender(LOST)
+            log.error("machine_lost", machine=machine_id, sessions=len(performers))
+            self._let_go(machine_id)
+            for performer in performers:
+                self._moving[performer] = moving = self._in_background(self._move(performer, lost))
+                moving.add_done_callback(partial(self._moved, performer))
+
+    def _moved(self, performer: StagePerformer, _: asyncio.Task[None]) -> None:
+        self._moving.pop(performer, None)
+
+    async def _move(self, performer: StagePerformer, lost: LostStage) -> None:
+        """Place a session of a lost machine elsewhere; end it if there is no place for PLACE_AGAIN_WITHIN_S."""
+        until_s = asyncio.get_running_loop().time() + PLACE_AGAIN_WITHIN_S
+        while not performer.ended:
+            try:
+                await self._move_once(performer, lost)
+                return
+            except VisavisError as error:  # no machine has room or can be reached, or the database is away
+                reason = f"no other has a place for it ({error.message})"
+                await self._release_shielded(performer.session_id)
+            except Exception:  # the outermost edge of a move
+                log.exception("session_move_failed", session_id=performer.session_id)
+                reason, until_s = "its move has failed", 0.0
+            if asyncio.get_running_loop().time() >= until_s:
+                performer.finish(PerformerEnded(reason="lost", detail=f"{lost.detail}, and {reason}"))
+                return
+            await asyncio.sleep(TRY_AGAIN_S)
+
+    async def _move_once(self, performer: StagePerformer, lost: LostStage) -> None:
+        """Place a session, and have the stages of its machine go on with it. Raises `NoCapacity`, `PerformerLost` for a
+        machine that cannot be reached, `StaleOwner` and `StorageUnusable`.
+        """
+        spec = performer.kept.spec
+        machine = await self._directory.place(spec.session_id, _shape(spec))
+        if machine is None:
+            raise NoCapacity("No machine of the fleet has room for this session")
+        async with self._stages_of(machine) as fleet:
+            if not performer.ended:  # else its place is given back with its end
+                fleet.take_in(performer, lost)
+                log.info("session_placed_again", session_id=spec.session_id, machine=machine.id)
+
     async def _look(self) -> None:
         shapes = [SessionShape(width_px=width_px, height_px=height_px) for width_px, height_px in SIZES_PX]
         machines, free = await self._directory.free(shapes)
@@ -227,17 +305,15 @@ class PlacedFleet:
         if bool(machines) != self._has_machines or self._problem is not None:
             log.info("fleet_has_machines" if machines else "fleet_has_no_machines", machines=machines)
         self._has_machines, self._problem = bool(machines), None
-        ended = await self._directory.ended_among(list(self._machines)) if self._machines else ()
         now_s = asyncio.get_running_loop().time()
         for machine_id, fleet in list(self._machines.items()):
             if fleet.capacity().sessions or self._allocating.get(machine_id):
                 self._idle_since_s.pop(machine_id, None)
-            elif machine_id in ended or now_s - self._idle_since_s.setdefault(machine_id, now_s) >= IDLE_FOR_S:
+            elif now_s - self._idle_since_s.setdefault(machine_id, now_s) >= IDLE_FOR_S:
                 self._let_go(machine_id)
 
     def _let_go(self, machine_id: str) -> None:
         self._idle_since_s.pop(machine_id, None)
-        self._allocating.pop(machine_id, None)
         log.info("machine_let_go", machine=machine_id)
         self._in_background(self._machines.pop(machine_id).aclose())
 
@@ -246,3 +322,7 @@ class PlacedFleet:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _shape(spec: PerformanceSpec) -> SessionShape:
+    return SessionShape(width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps)

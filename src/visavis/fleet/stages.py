@@ -264,6 +264,31 @@ class StageFleet:
             await asyncio.wait(self._tasks, timeout=1.0)
         await self._supply.aclose()
 
+    def surrender(self, detail: str) -> tuple[list[StagePerformer], LostStage]:
+        """Give all sessions away: the machine of these stages is lost. Those that are being opened for the first time
+        fail; those that are being ended have ended. Afterwards only `aclose` may be called. `detail`: what happened.
+        """
+        self._closing = True
+        self._moves.abandon()
+        machine_id = next((stage.link.report.machine_id for stage in self._stages), "")
+        performers = [one for one in self._performers.values() if one.moving or one.session_id not in self._opening]
+        lost = LostStage(machine_id=machine_id, sessions=len(performers), detail=detail)
+        for performer in performers:
+            self._remove(performer.session_id)
+            performer.leave_fleet(self._in_background, lambda _: None)
+            if performer.ending:
+                performer.finish(PerformerEnded(reason="lost", detail=detail))
+        return [one for one in performers if not one.ended], lost
+
+    def take_in(self, performer: StagePerformer, lost: LostStage) -> None:
+        """Go on with a session that another fleet has surrendered. If that cannot be, it ends."""
+        spec = performer.kept.spec
+        self._shapes[spec.session_id] = SessionShape(width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps)
+        self._machines.moving[spec.session_id] = self._shapes[spec.session_id]
+        self._performers[spec.session_id] = performer
+        performer.leave_fleet(self._in_background, self._remove)
+        self._moves.move([performer], lost)
+
     # --- stages
     def _all_stages(self) -> list[ConnectedStage]:
         """Return the stages, with the spare one."""

@@ -94,6 +94,7 @@ class LiveSessions:
         clock_ms: Callable[[], int] = now_ms,
     ) -> None:
         self._accounts = accounts
+        self._placing = placing
         self.browser_tokens = browser_tokens
         self._store = store
         self._backgrounds = backgrounds
@@ -304,8 +305,9 @@ class LiveSessions:
     async def _write_end(self, end: SessionEnd) -> SessionRecord:
         """See `ends.WriteEnd`."""
         await self._feed.flush()  # what has happened before
+        before = end.before if self._placing is None else await self._placing.placed(end.before)
         written = await self._store.move(
-            end.before,
+            before,
             to=end.record.status,
             utterances_follow=end.performed,
             ended_at_ms=end.ended_at_ms,

@@ -29,6 +29,8 @@ class StageDirectory:
         record = await self._sessions.get(session_id)
         if record is None:
             raise StaleOwner(f"There is no session {session_id} to be placed")
+        if record.server_id not in (None, self._server.lease.id):
+            raise StaleOwner(f"The session {session_id} is another server's")
         if record.stage_id is not None and record.status == Status.CREATED:  # a start of before that has failed
             await self._stages.release(session_id, epoch=record.epoch)
         placed = await self._stages.place(session_id, shape, epoch=record.epoch, by=self._server.lease)
@@ -38,9 +40,11 @@ class StageDirectory:
         return None if door is None else _machine(door)
 
     async def placed(self, record: SessionRecord) -> SessionRecord:
-        """Return a record as it is since its session was placed."""
+        """Return a record as it is since its session was placed. One that another server owns by now stays as it is:
+        what is written with it changes nothing.
+        """
         now = await self._sessions.get(record.id)
-        if now is None:
+        if now is None or now.server_id != self._server.lease.id:
             return record
         return replace(record, epoch=now.epoch, stage_id=now.stage_id, place_mcores=now.place_mcores)
 
