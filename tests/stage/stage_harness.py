@@ -37,11 +37,15 @@ TOKEN = "the stage's token"
 
 
 @asynccontextmanager
-async def running_stage(folder: Path, *, exit_without_servers: bool = False) -> AsyncIterator[Address]:
-    """Run a stage on a Unix socket in `folder`, which is also its data folder."""
+async def running_stage(
+    folder: Path, *, exit_without_servers: bool = False, fence: int | None = None
+) -> AsyncIterator[Address]:
+    """Run a stage on a Unix socket in `folder`, which is also its data folder. `fence`: see `StageOptions`."""
     address = Address(path=folder / "stage.sock")
     listening = asyncio.Event()
-    options = StageOptions(address=address, token=TOKEN, data=folder, exit_without_servers=exit_without_servers)
+    options = StageOptions(
+        address=address, token=TOKEN, data=folder, exit_without_servers=exit_without_servers, fence=fence
+    )
     stage = asyncio.create_task(serve_stage(options, parts(), lambda _: listening.set()))
     try:
         await listening.wait()

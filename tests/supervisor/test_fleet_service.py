@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -51,6 +52,15 @@ async def serving(database: Database, folder: Path) -> AsyncIterator[LiveServer]
         yield LiveServer(base_url=process.base_url, key=key, look=look, process=process)
 
 
+def two_seconds(folder: Path) -> Path:
+    """Return the beginning of a recording of speech."""
+    path = folder / "two-seconds.wav"
+    with wave.open(str(SAMPLE)) as whole, wave.open(str(path), "wb") as part:
+        part.setparams(whole.getparams())
+        part.writeframes(whole.readframes(2 * whole.getframerate()))
+    return path
+
+
 async def place_of(database: Database, session_id: str) -> tuple[str | None, int | None]:
     row = sessions.c
     async with database.read() as connection:
@@ -75,7 +85,7 @@ async def test_a_session_is_placed_performed_and_gives_its_place_back(
             await _refused_without_a_machine(http, server)
             async with running(database, tmp_path, monkeypatch) as machine:
                 (row,) = await machine.rows()
-                await _perform(http, server, database, row)
+                await _perform(http, server, machine, row)
                 await _move_within_the_machine(http, server, machine)
                 await _move_to_another_machine(http, server, machine)
         assert await store.sums_are_right()
@@ -89,12 +99,13 @@ async def _refused_without_a_machine(http: httpx.AsyncClient, server: LiveServer
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "NO_CAPACITY"), refused.text
 
 
-async def _perform(http: httpx.AsyncClient, server: LiveServer, database: Database, row: dict[str, Any]) -> None:
+async def _perform(http: httpx.AsyncClient, server: LiveServer, machine: Machine, row: dict[str, Any]) -> None:
+    database = machine.database
     async with running_session(server, SessionClient(http), "playback") as (session, channel):
         stage_id, place_mcores = await place_of(database, session["session_id"])
         assert stage_id == row["id"] and place_mcores
         assert await taken(database) == [place_mcores]
-        await speak(channel, SAMPLE, "sample")
+        await speak(channel, two_seconds(machine.folder), "sample")
         assert (await receive(channel))["type"] == "agent.playback.started"
     assert await place_of(database, session["session_id"]) == (None, None)
     assert await taken(database) == [0]
@@ -103,7 +114,7 @@ async def _perform(http: httpx.AsyncClient, server: LiveServer, database: Databa
 async def _move_within_the_machine(http: httpx.AsyncClient, server: LiveServer, machine: Machine) -> None:
     """A process dies: the session goes on on the one that the supervisor starts in its place."""
     async with running_session(server, SessionClient(http), "playback") as (session, channel):
-        await speak(channel, SAMPLE, "first")
+        await speak(channel, two_seconds(machine.folder), "first")
         assert (await receive(channel))["type"] == "agent.playback.started"
         os.kill(machine.process_id(), signal.SIGKILL)
         async with asyncio.timeout(WITHIN_S):
@@ -117,7 +128,7 @@ async def _move_to_another_machine(http: httpx.AsyncClient, server: LiveServer, 
     """The machine's lease ends: it enters under another name, and the session goes on there."""
     async with running_session(server, SessionClient(http), "playback") as (session, channel):
         (before, _), session_id = await place_of(machine.database, session["session_id"]), session["session_id"]
-        await speak(channel, SAMPLE, "first")
+        await speak(channel, two_seconds(machine.folder), "first")
         assert (await receive(channel))["type"] == "agent.playback.started"
         async with machine.database.write() as connection:
             ended = {"ended_at_ms": NOW_MS, "epoch": stages.c.epoch + 1}

@@ -10,6 +10,7 @@ import structlog
 from visavis.errors import LinkBroken
 from visavis.rooms.spec import IceServer
 from visavis.stage.event_log import EventLog
+from visavis.stage.fence import now_ns
 from visavis.stage.port.events import DroppableEvent, PerformerEvent
 from visavis.stage.port.link import Link
 from visavis.stage.port.messages import Event, Hello, Reported
@@ -21,7 +22,7 @@ log = structlog.get_logger("visavis.stage")
 
 class Owner:
     """One server. `link` is None while its connection is lost. `epoch`: of the process that is the server now.
-    `leaving`: it ends in order, so its sessions do not wait for it.
+    `leaving`: it ends in order, so its sessions do not wait for it. `heard_ns`: when it was heard last (fence.py).
     """
 
     def __init__(self, hello: Hello, source: PackSource) -> None:
@@ -39,6 +40,7 @@ class Owner:
         self.grace_s = hello.owner_grace_s
         self.source = source
         self.leaving = False
+        self.heard_ns = now_ns()
 
     def connect(self, link: Link) -> None:
         """Use a new connection, and send the events that were not acknowledged."""

@@ -29,6 +29,7 @@ from visavis.logs import configure_logs
 from visavis.machine.network import MediaNetwork, read_network
 from visavis.machine.process_memory import refuse_huge_pages, share_one_arena
 from visavis.rooms.webrtc.media_ports import close_media_ports, open_media_ports
+from visavis.stage.fence import Fence
 from visavis.stage.parts import BUILT_IN, Parts, load_parts
 from visavis.stage.port.address import Address
 from visavis.stage.port.connection import listening
@@ -50,7 +51,7 @@ class StageOptions:
     """How to run a stage. `data`: the service's data folder, for a stage on the service's machine. `cache`: the folder
     for packs that are fetched over HTTP. `exit_without_servers`: end when no server is connected or owns a session.
     `network`: that of its media; None: each viewer gets sockets of its own. `marks`: the descriptor of the memory for
-    `WorkMarks`.
+    `WorkMarks`. `fence`: that of the memory for `Fence`.
     """
 
     address: Address
@@ -63,6 +64,7 @@ class StageOptions:
     exit_without_servers: bool = False
     network: MediaNetwork | None = None
     marks: int | None = None
+    fence: int | None = None
 
 
 class _StageOver(Exception):
@@ -101,7 +103,8 @@ async def serve_stage(
     try:
         async with asyncio.TaskGroup() as tasks:
             folder, marks = options.data or options.cache, WorkMarks.at(options.marks)
-            stage = Stage(parts=parts, tasks=tasks, rest=rest, folder=folder, marks=marks)
+            fence = None if options.fence is None else Fence.at(options.fence)
+            stage = Stage(parts=parts, tasks=tasks, rest=rest, folder=folder, marks=marks, fence=fence)
             servers = Servers(stage=stage, token=options.token, open_source=open_source, tasks=tasks)
             tasks.create_task(stage.run())
             tasks.create_task(stage.reporting.run(servers.send_report))
@@ -164,6 +167,7 @@ def main() -> None:
     )
     arguments.add_argument("--network", type=read_network, help="the network of media, as JSON")
     arguments.add_argument("--marks", type=int, help="the descriptor of the memory for marks of work")
+    arguments.add_argument("--fence", type=int, help="the descriptor of the memory that says when the lease held")
     arguments.add_argument("--log-level", default="info")
     arguments.add_argument("--log-json", action="store_true")
     given = arguments.parse_args()
@@ -182,6 +186,7 @@ def main() -> None:
         exit_without_servers=True,
         network=given.network,
         marks=given.marks,
+        fence=given.fence,
     )
     try:
         run_stage(options, lambda address: print(address, file=to_server, flush=True))

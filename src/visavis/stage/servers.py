@@ -26,6 +26,7 @@ from visavis.errors import (
     VisavisError,
     WrongStageToken,
 )
+from visavis.stage.fence import now_ns
 from visavis.stage.owner import Owner
 from visavis.stage.port.connection import Connection
 from visavis.stage.port.heartbeat import CHECK_EVERY_S, Silence
@@ -153,6 +154,7 @@ class Servers:
                 except ValueError as error:
                     raise LinkBroken(str(error)) from None
                 silence.heard()
+                owner.heard_ns = now_ns()
                 if isinstance(message, Ping):
                     link.send(Pong(epochs=self._stage.sessions_of(owner)))
                     continue

@@ -20,6 +20,7 @@ from visavis.stage.audience_limit import check_audience
 from visavis.stage.avatars import LoadedAvatars
 from visavis.stage.calibration import measure, remember, remembered
 from visavis.stage.costs import CostModel, Measurement
+from visavis.stage.fence import Fence, StageCutOff
 from visavis.stage.kept_session import KeptSession
 from visavis.stage.lanes import Lanes
 from visavis.stage.owner import Owner
@@ -74,7 +75,7 @@ class _Opening:
 class Stage:
     """The sessions of this process. They run in `tasks`, which the caller cancels at the end. `rest`: of the event
     loop; without it the sessions keep to the full frame rate. `folder`: where it is remembered what sessions cost.
-    `marks`: where it is noted for which sessions the stage works.
+    `marks`: where it is noted for which sessions the stage works. `fence`: of a stage that is in a fleet.
     """
 
     def __init__(
@@ -85,14 +86,16 @@ class Stage:
         rest: RestSelector | None = None,
         folder: Path | None = None,
         marks: WorkMarks | None = None,
+        fence: Fence | None = None,
     ) -> None:
         self._parts, self._tasks = parts, tasks
+        self._fence = fence
         self._marks = marks or WorkMarks()
         self._avatars = LoadedAvatars(parts)
         self._sessions: dict[str, _OwnedSession] = {}
         self._opening: dict[str, _Opening] = {}
         self._epochs: OrderedDict[str, int] = OrderedDict()  # the highest epoch of each session so far
-        self._turns = Turns(marks=self._marks)
+        self._turns = Turns(marks=self._marks, check=None if fence is None else self._check_fence)
         self.pacing = None if rest is None else Pacing(sessions=self._running, count=self._turns.count, rest=rest)
         self.lanes = Lanes(tasks)
         self._folder = folder
@@ -259,6 +262,10 @@ class Stage:
         session_id = owned.session.session_id
         try:
             await owned.session.run(self._turns)
+        except StageCutOff as error:
+            log.error("session_cut_off", session_id=session_id, problem=str(error))
+            owned.task = None
+            await self._cut_off(session_id)
         except Exception as error:  # the outermost edge of a session
             log.exception("performance_failed", session_id=session_id)
             owned.task = None  # `end` must not cancel this task, which calls it
@@ -278,6 +285,23 @@ class Stage:
                 _end_speech(owned)
                 owned.owner.send_event(session_id, PerformerEnded(reason="lost", detail=detail))
             await self.end(session_id)
+        except Exception:  # the outermost edge of a session
+            log.exception("session_end_failed", session_id=session_id)
+
+    def _check_fence(self, session_id: str) -> None:
+        """Raises `StageCutOff` if a session may not be shown any more."""
+        owned = self._sessions.get(session_id)
+        if self._fence is not None and owned is not None:
+            self._fence.check(owned.owner.heard_ns)
+
+    async def _cut_off(self, session_id: str) -> None:
+        """Show a session no longer. Its server is told nothing: for it the session is lost with its stage, and goes on
+        elsewhere, or here.
+        """
+        owned = self._sessions.pop(session_id)
+        try:
+            await owned.session.close_sinks()
+            self._avatars.release(session_id)
         except Exception:  # the outermost edge of a session
             log.exception("session_end_failed", session_id=session_id)
 

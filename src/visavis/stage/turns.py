@@ -82,9 +82,16 @@ class Turns:
     Each turn is a callback of the event loop: a task that slept in between would cost two rounds of the loop more.
     """
 
-    def __init__(self, clock_ns: Callable[[], int] = time.monotonic_ns, marks: WorkMarks | None = None) -> None:
-        """`marks`: where it is noted whose turn it is."""
-        self._clock_ns = clock_ns
+    def __init__(
+        self,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+        marks: WorkMarks | None = None,
+        check: Callable[[str], None] | None = None,
+    ) -> None:
+        """`marks`: where it is noted whose turn it is. `check`: called before each turn of a session, which fails with
+        what it raises.
+        """
+        self._clock_ns, self._check = clock_ns, check
         self._marks = marks or WorkMarks()
         self._sessions: dict[TurnTaker, asyncio.Future[None]] = {}
         self._running: asyncio.Future[None] | None = None  # while `run` runs
@@ -141,6 +148,8 @@ class Turns:
         session = turn.session
         self._marks.begin_turn(session.session_id)
         try:
+            if self._check is not None:
+                self._check(session.session_id)
             if turn.is_block:
                 session.publish_block(now_ns)
             elif session.publish_frame(now_ns):

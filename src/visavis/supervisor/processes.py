@@ -21,6 +21,7 @@ from visavis.fleet.local import LocalStage
 from visavis.fleet.machines import Machines
 from visavis.fleet.stage_process import start_process, stop_process, wait_until_listening
 from visavis.machine.network import MediaNetwork, write_network
+from visavis.stage.fence import SharedFence
 from visavis.stage.port.address import Address
 from visavis.stage.port.messages import PORT_VERSION, Hello, HttpSource
 from visavis.supervisor.certificate import MachineCertificate
@@ -54,6 +55,7 @@ class StageProcesses:
     def __init__(self, options: ProcessOptions, certificate: MachineCertificate, *, token: str) -> None:
         self._options, self._certificate, self._token = options, certificate, token
         self._machines = Machines(options.limits, shapes={})
+        self._fence = SharedFence.make()
         self._stages: dict[int, LocalStage] = {}  # by port
         self._hello = Hello(
             version=PORT_VERSION,
@@ -86,6 +88,11 @@ class StageProcesses:
         links = [link for link in self._links() if not link.quiet]
         return self._machines.state(links) if links else None
 
+    def lease_held(self, at_ns: int) -> None:
+        """Tell the processes that the machine's lease held at this time of `fence.now_ns`."""
+        if self._fence is not None:
+            self._fence.heard(at_ns)
+
     async def open(self) -> None:
         """Raises `PerformerLost` if a process does not start: then none runs."""
         first, count = self._options.listen.port, self._options.count
@@ -108,6 +115,9 @@ class StageProcesses:
             for stage in stages:
                 stage.kill()
         await asyncio.gather(*(stage.aclose() for stage in stages))
+        if self._fence is not None:
+            self._fence.close()
+            self._fence = None
 
     def _links(self) -> Sequence[StageLink]:
         return [stage.link for stage in self._stages.values() if stage.link.alive]
@@ -154,7 +164,8 @@ class StageProcesses:
         self._machines.stage_starts()
         address = Address(host=self._options.listen.host, port=port)
         try:
-            process = await start_process(self._arguments(address))
+            passed = () if self._fence is None else (self._fence.descriptor,)
+            process = await start_process(self._arguments(address), pass_fds=passed)
         except OSError as error:
             raise PerformerLost(f"A stage process cannot be started now: {error.strerror or error}") from error
         try:
@@ -174,6 +185,7 @@ class StageProcesses:
             *("--listen", str(address), "--cache", str(options.cache), "--network", write_network(options.network)),
             *("--tls-cert", str(certificate.file), "--tls-key", str(certificate.key_file)),
             *(["--parts", options.parts] if options.parts else []),
+            *([] if self._fence is None else ["--fence", str(self._fence.descriptor)]),
             *(["--log-json"] if options.log_json else []),
         ]
 

@@ -1,8 +1,9 @@
 """A machine of a fleet: its stage processes, and its row in the database, which it renews twice a second over one
 connection.
 
-Whatever the database does, sessions go on. Only if the lease was ended, because this machine slept or was cut off for
-so long that others have taken its sessions, all processes are killed, and the machine enters anew under another name.
+While the database is away, sessions go on whose servers are heard (stage/fence.py). If the lease was ended, because
+this machine slept or was cut off for so long that others have taken its sessions, all processes are killed, and the
+machine enters anew under another name.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import structlog
 
 from visavis.errors import StorageUnusable
 from visavis.fleet.admission import MachineState, room_cores
+from visavis.stage.fence import now_ns
 from visavis.stage.port.report import SessionShape
 from visavis.store.leases import RENEW_EVERY_S, Lease
 from visavis.store.stage_rows import Reached, Room, StageRows
@@ -104,6 +106,7 @@ class Supervisor:
         stage_id = f"stage_{secrets.token_hex(12)}"
         while not self._stopping.is_set():
             self._room = room_of(processes.state(), self._options.processes, before=self._room)
+            asked_ns = now_ns()
             try:
                 lease = await self._rows.enter(stage_id, reached, labels=self._options.labels, room=self._room)
             except StorageUnusable as error:
@@ -111,6 +114,7 @@ class Supervisor:
                 await _until(self._stopping, within_s=TRY_AGAIN_S)
                 continue
             self._failed = False
+            processes.lease_held(asked_ns)
             log.info("stage_entered", stage=stage_id, address=reached.address, room_mcores=self._room.room_mcores)
             return lease
         return None
@@ -129,10 +133,12 @@ class Supervisor:
                 drain_until_s = now_s + self._options.drain_s
                 log.info("stage_drains", stage=lease.id, sessions=processes.sessions)
             self._room = room_of(processes.state(), self._options.processes, before=self._room, draining=drains)
+            asked_ns = now_ns()  # the lease counts from a later time, by the database's clock
             try:
                 if not await self._rows.renew(lease, self._room):
                     return True
                 self._failed = False
+                processes.lease_held(asked_ns)
             except StorageUnusable as error:  # sessions go on
                 self._note_failure(error)
             over = drain_until_s is not None and (not processes.sessions or now_s >= drain_until_s)
