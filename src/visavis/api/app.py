@@ -450,7 +450,8 @@ def _placed_fleet(settings: Settings, identity: ServerIdentity, directory: Direc
             ice_servers=tuple(_for_stages(server) for server in settings.ice_servers if server.secret is None),
             silent_s=2 * settings.stage_silence_s,
         )
-        return StageFleet(processes, limits=Limits(measured=False))  # the database has placed the session there
+        # The database has placed the session there.
+        return StageFleet(processes, limits=Limits(measured=False), open_all=True)
 
     return PlacedFleet(directory, open_machine)
 

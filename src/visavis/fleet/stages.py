@@ -61,9 +61,13 @@ class StageFleet:
         *,
         limits: Limits = Limits(),  # noqa: B008  it is frozen
         keep_spare: bool = False,
+        open_all: bool = False,
     ) -> None:
-        """`keep_spare`: keep one more stage process ready, to replace a lost one at once."""
-        self._supply = supply
+        """`keep_spare`: keep one more stage process ready, to replace a lost one at once. `open_all`: open all stages
+        at the start. They run anyway, and other servers have sessions there: the one with the least to do gets the
+        next.
+        """
+        self._supply, self._open_all = supply, open_all
         self._shapes: dict[str, SessionShape] = {}  # of the sessions that were placed
         self._machines = Machines(limits, self._shapes)
         self._stages: list[ConnectedStage] = []
@@ -92,6 +96,11 @@ class StageFleet:
     async def start(self) -> None:
         if not self._stages:
             await self._add_stage()
+            while self._open_all and not self._closing and len(self._stages) < self._supply.max_stages:
+                try:
+                    await self._add_stage()
+                except PerformerLost:  # the others will do
+                    break
         if self._spare is not None:
             self._spare.open_later(after_s=0.0)
 
