@@ -68,9 +68,25 @@ def test_a_reload_of_the_unit_is_the_hand_over_and_stages_outlive_their_server()
     assert "PrivateUsers" not in unit and unit.get("ProcSubset", "all") == "all"
 
 
+def test_the_unit_of_a_fleets_machine_waits_for_its_drain_and_leaves_no_process() -> None:
+    settings = Settings(**{name.removeprefix("VISAVIS_").lower(): value for name, value in stage_settings().items()})
+    unit = assignments(re.sub(r"(?m)^\[.*\]$", "", (PRODUCTION / "visavis-stage.service").read_text()))
+    assert int(unit["TimeoutStopSec"]) > settings.drain_s + STOP_WITHIN_S / 2
+    assert (unit["Restart"], unit["KillMode"]) == ("always", "mixed")
+    _, _, command = unit["ExecStart"].partition(" ")
+    options = set(re.findall(r"--[a-z-]+", command))
+    shown = subprocess.run(["visavis", "stage", "--help"], capture_output=True, text=True, timeout=60, check=True)
+    assert options <= set(re.findall(r"--[a-z-]+", shown.stdout)), shown.stdout
+
+
+def stage_settings() -> dict[str, str]:
+    return assignments((PRODUCTION / "visavis-stage.env").read_text())
+
+
+@pytest.mark.parametrize("name", ["visavis.service", "visavis-stage.service"])
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
-def test_the_unit_is_hardened() -> None:
-    unit = str(PRODUCTION / "visavis.service")
+def test_the_unit_is_hardened(name: str) -> None:
+    unit = str(PRODUCTION / name)
     command = ["systemd-analyze", "security", "--offline=true", "--threshold=20", unit]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stdout
