@@ -105,10 +105,20 @@ async def _perform(http: httpx.AsyncClient, server: LiveServer, machine: Machine
         stage_id, place_mcores = await place_of(database, session["session_id"])
         assert stage_id == row["id"] and place_mcores
         assert await taken(database) == [place_mcores]
+        await _fleet_is_shown(http, place_mcores)
         await speak(channel, two_seconds(machine.folder), "sample")
         assert (await receive(channel))["type"] == "agent.playback.started"
     assert await place_of(database, session["session_id"]) == (None, None)
     assert await taken(database) == [0]
+
+
+async def _fleet_is_shown(http: httpx.AsyncClient, place_mcores: int) -> None:
+    """Any server shows the whole fleet, a second later at most."""
+    wanted = f'visavis_fleet_cores{{state="taken"}} {place_mcores / 1000}'
+    async with asyncio.timeout(WITHIN_S):
+        while wanted not in (shown := (await http.get("/metrics")).text):  # noqa: ASYNC110 (nobody tells)
+            await asyncio.sleep(0.1)
+    assert "visavis_fleet_machines 1.0" in shown
 
 
 async def _move_within_the_machine(http: httpx.AsyncClient, server: LiveServer, machine: Machine) -> None:

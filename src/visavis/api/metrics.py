@@ -51,7 +51,6 @@ def _check_reader(request: Request, services: Services) -> None:
 
 def _state(services: Services) -> State:
     table = services.live.table
-    capacity = services.fleet.capacity()
     running = list(table.running.values())
     capacity = services.fleet.capacity()
     return State(
@@ -62,6 +61,7 @@ def _state(services: Services) -> State:
         channels=sum(session.has_channel for session in running),
         queued_s=sum(session.metrics.last.queued_s for session in running),
         cores=asdict(capacity.cores),
+        fleet=asdict(capacity.room),
         frame_rate=presenters.FULL_RATE_FPS * capacity.rate,
         reports=services.fleet.reports(),
     )

@@ -21,7 +21,7 @@ import structlog
 from visavis.errors import NoCapacity, PerformerLost, StaleOwner, VisavisError
 from visavis.fleet.moves import LostStage
 from visavis.fleet.performer import StagePerformer
-from visavis.fleet.port import Adopted, Capacity, Cores, Fleet, Performer, Place
+from visavis.fleet.port import Adopted, Capacity, Cores, Fleet, FleetRoom, Performer, Place
 from visavis.fleet.stages import MOVED_WITHIN_S, SIZES_PX
 from visavis.stage.pace import PACES
 from visavis.stage.port.address import Address
@@ -82,8 +82,8 @@ class Directory(Protocol):
         """Return those whose leases have ended: others have their sessions, or will have."""
         ...
 
-    async def free(self, shapes: Sequence[SessionShape]) -> tuple[int, Sequence[int]]:
-        """Return how many machines take sessions, and how many more of each shape fit on them."""
+    async def free(self, shapes: Sequence[SessionShape]) -> tuple[FleetRoom, Sequence[int]]:
+        """Return what all machines have, and how many more sessions of each shape fit on them."""
         ...
 
 
@@ -112,9 +112,8 @@ class PlacedFleet:
         self._releasing: dict[str, asyncio.Task[None]] = {}  # by session whose place is being given back
         # Those whose machine is lost, until they have another place.
         self._moving: dict[StagePerformer, asyncio.Task[None]] = {}
-        self._free: tuple[Place, ...] = ()
+        self._room, self._free = FleetRoom(), tuple[Place, ...]()
         self._problem: str | None = "The fleet was not looked at yet"
-        self._has_machines = False  # of any that takes sessions: without one a server still answers its other calls
         self._tasks: set[asyncio.Task[None]] = set()
         self._watching: asyncio.Task[None] | None = None
         self._closing = False
@@ -166,6 +165,7 @@ class PlacedFleet:
             load=total.load,
             rate=min((one.rate for one in found), default=float(PACES[0])),
             cores=total,
+            room=self._room,
         )
 
     def problem(self) -> str | None:
@@ -297,14 +297,14 @@ class PlacedFleet:
 
     async def _look(self) -> None:
         shapes = [SessionShape(width_px=width_px, height_px=height_px) for width_px, height_px in SIZES_PX]
-        machines, free = await self._directory.free(shapes)
+        room, free = await self._directory.free(shapes)
         self._free = tuple(
             Place(width_px=shape.width_px, height_px=shape.height_px, free=count)
             for shape, count in zip(shapes, free, strict=True)
         )
-        if bool(machines) != self._has_machines or self._problem is not None:
-            log.info("fleet_has_machines" if machines else "fleet_has_no_machines", machines=machines)
-        self._has_machines, self._problem = bool(machines), None
+        if bool(room.machines) != bool(self._room.machines) or self._problem is not None:
+            log.info("fleet_has_machines" if room.machines else "fleet_has_no_machines", machines=room.machines)
+        self._room, self._problem = room, None  # without machines a server still answers all but starts
         now_s = asyncio.get_running_loop().time()
         for machine_id, fleet in list(self._machines.items()):
             if fleet.capacity().sessions or self._allocating.get(machine_id):

@@ -50,9 +50,21 @@ class Cores:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FleetRoom:
+    """The machines of a fleet that take sessions, and the cores that sessions may take there and have taken: those of
+    all servers.
+    """
+
+    machines: int = 0
+    room_cores: float = 0.0
+    taken_cores: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
     """`sessions`: those that are performed now. `load`: the share of all cores that anybody takes, 0 to 1. `rate`: the
     share of the full frame rate that sessions show now; below 1 a machine is overloaded. `cores`: of all machines.
+    `room`: of a fleet that stands in a database; all but `places` and this is then of this server's sessions alone.
     """
 
     sessions: int
@@ -60,6 +72,7 @@ class Capacity:
     load: float = 0.0
     rate: float = 1.0
     cores: Cores = Cores()
+    room: FleetRoom = FleetRoom()
 
     @property
     def most_sessions(self) -> int:

@@ -9,6 +9,7 @@ import structlog
 
 from visavis.errors import StaleOwner
 from visavis.fleet.placed import Machine, addresses_of
+from visavis.fleet.port import FleetRoom
 from visavis.sessions.lifecycle import Status
 from visavis.sessions.server_lease import ServerLease
 from visavis.stage.port.report import SessionShape
@@ -66,9 +67,13 @@ class StageDirectory:
     async def ended_among(self, machine_ids: Collection[str]) -> Collection[str]:
         return await self._stages.ended_among(machine_ids)
 
-    async def free(self, shapes: Sequence[SessionShape]) -> tuple[int, Sequence[int]]:
+    async def free(self, shapes: Sequence[SessionShape]) -> tuple[FleetRoom, Sequence[int]]:
         found = [await self._stages.capacity(shape) for shape in shapes]
-        return found[0].stages, [one.free for one in found]
+        first = found[0]
+        room = FleetRoom(
+            machines=first.stages, room_cores=first.room_mcores / 1000, taken_cores=first.taken_mcores / 1000
+        )
+        return room, [one.free for one in found]
 
 
 def _machine(door: Door) -> Machine:

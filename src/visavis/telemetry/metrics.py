@@ -48,6 +48,7 @@ class State:
     channels: int
     queued_s: float
     cores: Mapping[str, float] = field(default_factory=dict)  # by state, see `visavis_cores`
+    fleet: Mapping[str, float] = field(default_factory=dict)  # machines, room_cores, taken_cores
     frame_rate: float = 25.0
     reports: Sequence[StageReport] = ()
 
@@ -87,6 +88,15 @@ class Metrics:
             "visavis_cores",
             "Processor cores of the stages' machines: given to them, of these unused by anybody, stolen by a "
             "hypervisor, throttled by a quota",
+            ["state"],
+            registry=registry,
+        )
+        self._machines = Gauge(
+            "visavis_fleet_machines", "Machines of the fleet that take sessions, of all servers", registry=registry
+        )
+        self._fleet_cores = Gauge(
+            "visavis_fleet_cores",
+            "Cores of the fleet's machines, of all servers: what sessions may take (room), what their places take",
             ["state"],
             registry=registry,
         )
@@ -368,6 +378,9 @@ class Metrics:
         self._capacity.set(state.most_sessions)
         for name, cores in state.cores.items():
             self._cores.labels(name).set(cores)
+        self._machines.set(state.fleet.get("machines", 0))
+        self._fleet_cores.labels("room").set(state.fleet.get("room_cores", 0.0))
+        self._fleet_cores.labels("taken").set(state.fleet.get("taken_cores", 0.0))
         self._pace.set(state.frame_rate)
         self._viewers.set(state.viewers)
         self._channels.set(state.channels)
