@@ -135,17 +135,20 @@ async def _move_within_the_machine(http: httpx.AsyncClient, server: LiveServer, 
 
 
 async def _move_to_another_machine(http: httpx.AsyncClient, server: LiveServer, machine: Machine) -> None:
-    """The machine's lease ends: it enters under another name, and the session goes on there."""
+    """The machine's lease ends: it kills its processes and enters under another name, and the session goes on there."""
     async with running_session(server, SessionClient(http), "playback") as (session, channel):
         (before, _), session_id = await place_of(machine.database, session["session_id"]), session["session_id"]
         await speak(channel, two_seconds(machine.folder), "first")
         assert (await receive(channel))["type"] == "agent.playback.started"
+        process_id = machine.process_id()
         async with machine.database.write() as connection:
             ended = {"ended_at_ms": NOW_MS, "epoch": stages.c.epoch + 1}
             await connection.execute(update(stages).where(stages.c.id == before).values(**ended))
         async with asyncio.timeout(WITHIN_S):
             while (message := await receive(channel))["type"] != "agent.playback.finished":
                 assert message["type"] != "error", message
+        with pytest.raises(ProcessLookupError):  # nothing of the time before goes on
+            os.kill(process_id, 0)
         stage_id, place_mcores = await place_of(machine.database, session_id)
         assert stage_id not in (None, before) and await taken(machine.database) == [place_mcores]
         shown = (await http.get(f"/v1/sessions/{session_id}")).json()

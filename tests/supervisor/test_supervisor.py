@@ -5,16 +5,13 @@ with what it finds there.
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import structlog.testing
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from tests.packs import place_pack
 from tests.store.fleet_database import add_sessions, open_fleet, steady_server
@@ -27,7 +24,6 @@ from visavis.stage.port.messages import PORT_VERSION, End, Hello, HttpSource, Op
 from visavis.stage.port.report import SessionShape
 from visavis.stage.port.values import PerformanceSpec
 from visavis.store.database import Database
-from visavis.store.leases import NOW_MS
 from visavis.store.models import stages
 from visavis.store.stage_tokens import StageTokens
 from visavis.store.stages import StageStore
@@ -150,45 +146,6 @@ async def test_a_server_finds_the_machine_opens_a_session_there_and_the_machine_
     await link.aclose()
     await heard
     await beside.aclose()
-
-
-async def test_another_process_takes_the_place_of_one_that_dies_at_the_same_address(
-    postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with open_fleet(postgresql_url) as (database, _), running(database, tmp_path, monkeypatch) as machine:
-        (row,) = await machine.rows()
-        first = machine.process_id()
-        os.kill(first, signal.SIGKILL)
-        async with asyncio.timeout(WITHIN_S):
-            while machine.process_id() in (first, 0):  # noqa: ASYNC110 (the supervisor tells nobody)
-                await asyncio.sleep(0.02)
-        again = (await machine.rows())[0]
-        assert (again["id"], again["epoch"]) == (row["id"], row["epoch"]), "the machine has its lease"
-        link = await machine.connect(row)
-        await link.aclose()
-
-
-async def test_a_machine_whose_lease_was_ended_kills_its_processes_and_enters_under_another_name(
-    postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with structlog.testing.capture_logs() as logs:
-        async with (
-            open_fleet(postgresql_url) as (database, _),
-            running(database, tmp_path, monkeypatch) as machine,
-        ):
-            (row,) = await machine.rows()
-            first = machine.process_id()
-            async with database.write() as connection:
-                await connection.execute(
-                    update(stages).where(stages.c.id == row["id"]).values(ended_at_ms=NOW_MS, epoch=stages.c.epoch + 1)
-                )
-            (other,) = await machine.until(bool)
-            assert other["id"] != row["id"] and other["port_token"] != row["port_token"]
-            with pytest.raises(ProcessLookupError):  # nothing of the time before goes on
-                os.kill(first, 0)
-            link = await machine.connect(other)
-            await link.aclose()
-    assert "stage_lease_lost" in [log["event"] for log in logs]
 
 
 async def test_a_machine_that_the_database_does_not_admit_ends_with_the_reason(

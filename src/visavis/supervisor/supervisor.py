@@ -9,6 +9,7 @@ machine enters anew under another name.
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ from visavis.supervisor.certificate import MachineCertificate, made_for
 from visavis.supervisor.processes import ProcessOptions, StageProcesses
 
 TRY_AGAIN_S = 1.0  # while the database is away, before the machine has entered
+# A machine that takes no more sessions opens those that were placed before, and its processes report them: so long it
+# does not take itself for empty.
+SETTLES_AFTER_S = 2.0
 SHAPE = SessionShape(width_px=512, height_px=512)  # by which room is measured
 
 log = structlog.get_logger("visavis.supervisor")
@@ -123,14 +127,14 @@ class Supervisor:
         """Renew the lease. Returns True when it was lost, False when the machine has stopped and its sessions are over,
         or have had their time. Raises what `kept_alive` has failed with.
         """
-        drain_until_s: float | None = None
+        began_s, drain_until_s = 0.0, math.inf  # of the drain
         while True:
             if kept_alive.done():
                 kept_alive.result()
             drains = self._stopping.is_set()
             now_s = asyncio.get_running_loop().time()
-            if drains and drain_until_s is None:
-                drain_until_s = now_s + self._options.drain_s
+            if drains and drain_until_s == math.inf:
+                began_s, drain_until_s = now_s, now_s + self._options.drain_s
                 log.info("stage_drains", stage=lease.id, sessions=processes.sessions)
             self._room = room_of(processes.state(), self._options.processes, before=self._room, draining=drains)
             asked_ns = now_ns()  # the lease counts from a later time, by the database's clock
@@ -141,8 +145,8 @@ class Supervisor:
                 processes.lease_held(asked_ns)
             except StorageUnusable as error:  # sessions go on
                 self._note_failure(error)
-            over = drain_until_s is not None and (not processes.sessions or now_s >= drain_until_s)
-            if over or self._forced.is_set():
+            empty = drains and not processes.sessions and now_s >= began_s + SETTLES_AFTER_S
+            if empty or now_s >= drain_until_s or self._forced.is_set():
                 return False
             await _until(self._forced if drains else self._stopping, within_s=RENEW_EVERY_S)
 
