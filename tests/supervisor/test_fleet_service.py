@@ -32,14 +32,15 @@ pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def serving(database: Database, folder: Path) -> AsyncIterator[LiveServer]:
-    """Run a server of the fleet."""
-    port = free_port()
+async def serving(database: Database, folder: Path, *, port: int = 0) -> AsyncIterator[LiveServer]:
+    """Run a server of the fleet, or start it again on its folder and port."""
+    port = port or free_port()
     settings = {
         "VISAVIS_DATABASE_URL": database.url,
         "VISAVIS_FLEET": "true",
         "VISAVIS_STAGE_SOURCE_URL": f"http://127.0.0.1:{port}",
         "VISAVIS_RATE_LIMIT_PER_MINUTE": "100000",
+        "VISAVIS_STAGE_GRACE_S": "15",
     }
     process = ServerProcess(port=port, data_dir=folder / "server", log=folder / "server.log", settings=settings)
     with process:
@@ -88,6 +89,7 @@ async def test_a_session_is_placed_performed_and_gives_its_place_back(
                 await _perform(http, server, machine, row)
                 await _move_within_the_machine(http, server, machine)
                 await _move_to_another_machine(http, server, machine)
+                await _go_on_after_a_kill_of_the_server(http, server, machine)
         assert await store.sums_are_right()
     assert "Traceback" not in (tmp_path / "server.log").read_text()
     await database.aclose()
@@ -154,4 +156,21 @@ async def _move_to_another_machine(http: httpx.AsyncClient, server: LiveServer, 
         shown = (await http.get(f"/v1/sessions/{session_id}")).json()
         assert shown["session"]["status"] == "started"
     assert await place_of(machine.database, session_id) == (None, None), "the end is written with the row's new epoch"
+    assert await taken(machine.database) == [0]
+
+
+async def _go_on_after_a_kill_of_the_server(http: httpx.AsyncClient, server: LiveServer, machine: Machine) -> None:
+    """The server is killed and started again: it finds the machine in the database, and the session there."""
+    client = SessionClient(http)
+    session_id = (await client.create(server.look, {}))["session_id"]
+    await client.start(session_id)
+    before = await place_of(machine.database, session_id)
+    os.kill(server.process.pid, signal.SIGKILL)
+    await asyncio.to_thread(server.process.wait)
+    async with serving(machine.database, machine.folder, port=server.process.port):
+        shown = (await http.get(f"/v1/sessions/{session_id}")).json()["session"]
+        assert shown["status"] == "started", shown
+        assert before != (None, None) and await place_of(machine.database, session_id) == before
+        await client.end(session_id)
+        assert await place_of(machine.database, session_id) == (None, None)
     assert await taken(machine.database) == [0]
