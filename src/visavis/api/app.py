@@ -436,6 +436,7 @@ def _placed_fleet(settings: Settings, identity: ServerIdentity, directory: Direc
     from visavis.fleet.placed import Machine, PlacedFleet
     from visavis.fleet.remote import RemoteStages
     from visavis.fleet.stages import StageFleet
+    from visavis.stage.port.heartbeat import FENCED_PING_EVERY_S
     from visavis.stage.port.messages import HttpSource
 
     def open_machine(machine: Machine) -> StageFleet:
@@ -449,6 +450,7 @@ def _placed_fleet(settings: Settings, identity: ServerIdentity, directory: Direc
             authority_pem=machine.authority_pem,
             ice_servers=tuple(_for_stages(server) for server in settings.ice_servers if server.secret is None),
             silent_s=2 * settings.stage_silence_s,
+            ping_every_s=FENCED_PING_EVERY_S,
         )
         # The database has placed the session there.
         return StageFleet(processes, limits=Limits(measured=False), open_all=True)

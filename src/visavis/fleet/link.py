@@ -71,6 +71,7 @@ class StageLink:
         """`held`: this server's sessions that the stage performs. `early`: the messages that came before these."""
         self.address = address
         self.alive = True
+        self.ping_every_s = PING_EVERY_S
         self.ready_s = time.monotonic()  # when the stage has told `held`
         self.held, self._early = held, early
         self.report = ready.report or _unknown(address)  # the newest
@@ -157,7 +158,7 @@ class StageLink:
         self._silence = Silence(now_s=time.monotonic())
         while self.alive and self._silence.check(now_s=time.monotonic()) < silent_s:
             if since_ping_s <= 0:
-                since_ping_s = PING_EVERY_S
+                since_ping_s = self.ping_every_s
                 with contextlib.suppress(LinkBroken):  # it does not read: that is silence, too
                     self._ping()
             since_ping_s -= CHECK_EVERY_S

@@ -14,6 +14,7 @@ from visavis.fleet.link import StageLink
 from visavis.fleet.suspects import LastWork
 from visavis.rooms.spec import IceServer
 from visavis.stage.port.address import Address
+from visavis.stage.port.heartbeat import PING_EVERY_S
 from visavis.stage.port.messages import PORT_VERSION, Hello, HttpSource
 
 SILENT_S = 10.0  # twice that of a stage on this machine: packets may be lost on the way
@@ -51,6 +52,7 @@ class RemoteStages:
     authority that has signed the stages' certificates; None for this machine's authorities. `authority_pem`: the
     same as text. `identity`: who this server is to its stages. `silent_s`: the connection to a stage that is silent for
     so long is given up. `grace_s`: how long a stage keeps this server's sessions after the connection is lost.
+    `ping_every_s`: how often a stage is asked whether it is alive, and hears this server.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class RemoteStages:
         ice_servers: tuple[IceServer, ...] = (),
         silent_s: float = SILENT_S,
         grace_s: float = GRACE_S,
+        ping_every_s: float = PING_EVERY_S,
     ) -> None:
         identity = identity or ServerIdentity()
         self._addresses = addresses
@@ -79,7 +82,7 @@ class RemoteStages:
             owner_grace_s=grace_s,
             dropped_when_silent=True,
         )
-        self._silent_s = silent_s
+        self._silent_s, self._ping_every_s = silent_s, ping_every_s
         self._open: dict[Address, StageLink] = {}
 
     @property
@@ -103,7 +106,7 @@ class RemoteStages:
                 problems.append(error.message)
                 continue
             log.info("stage_connected", stage=str(address))
-            return RemoteStage(link, silent_s=self._silent_s)
+            return self._stage(link)
         raise PerformerLost("; ".join(problems) or "All stages are already connected")
 
     async def adopt(self) -> list[RemoteStage]:
@@ -119,6 +122,10 @@ class RemoteStages:
             return None
         log.info("stage_connected", stage=str(address), sessions=len(link.held))
         self._open[address] = link
+        return self._stage(link)
+
+    def _stage(self, link: StageLink) -> RemoteStage:
+        link.ping_every_s = self._ping_every_s
         return RemoteStage(link, silent_s=self._silent_s)
 
     async def aclose(self) -> None:

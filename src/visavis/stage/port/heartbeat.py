@@ -7,6 +7,7 @@ sessions. So a stage that is stopped, or that loops for ever, is silent.
 from __future__ import annotations
 
 PING_EVERY_S = 1.0
+FENCED_PING_EVERY_S = 0.5  # to a stage that gives sessions up whose server it has not heard for 1.5 s (stage/fence.py)
 CHECK_EVERY_S = 0.25
 # A check that comes later than this finds that this process itself did not run: it was stopped, or its machine was.
 MAX_COUNTED_S = 2 * CHECK_EVERY_S
