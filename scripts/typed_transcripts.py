@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.contract.openapi import OPENAPI
 from tests.contract.test_asyncapi import said
-from tests.contract.test_described import OPENAPI, fill_placeholders, operation_of, shown_answers
+from tests.contract.test_described import fill_placeholders, operation_of, shown_answers
 from visavis.api.described.channel import CLIENT_MESSAGES, server_models, type_of
 
 HEAD = """import type { components } from "../../integrations/typescript/channel.js";

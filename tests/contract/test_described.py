@@ -13,11 +13,9 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from tests.contract.openapi import OPENAPI
 from tests.contract.rest_transcript import REST_TRANSCRIPTS, RestTranscript
-from visavis.api.app import create_app
-from visavis.settings import Settings
 
-OPENAPI: dict[str, Any] = create_app(Settings()).openapi()
 OPERATIONS = [
     pytest.param(path, method, operation, id=f"{method.upper()} {path}")
     for path, operations in OPENAPI["paths"].items()

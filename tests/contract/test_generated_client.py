@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
+from tests.contract.openapi import OPENAPI
 from tests.contract.test_asyncapi import DOCUMENT, said
-from tests.contract.test_described import OPENAPI, fill_placeholders, operation_of, shown_answers
+from tests.contract.test_described import fill_placeholders, operation_of, shown_answers
 from tools.openapi_client import prepare
 from visavis.api.described.channel import CLIENT_MESSAGES, server_models, type_of
 

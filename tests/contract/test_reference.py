@@ -13,8 +13,8 @@ from typing import Any, get_args
 import pytest
 
 from tests.contract import reference
+from tests.contract.openapi import OPENAPI
 from tests.contract.transcript import TRANSCRIPTS, Transcript
-from visavis.api.app import create_app
 from visavis.channel.actions import Send
 from visavis.channel.handshake import FEATURES
 from visavis.channel.protocol import ChannelProtocol
@@ -23,7 +23,6 @@ from visavis.errors import CloseCode, declared_errors
 from visavis.output_json import MEMBERS, read_output
 from visavis.settings import Settings
 
-OPENAPI: dict[str, Any] = create_app(Settings()).openapi()
 SOURCE = Path(__file__).parents[2] / "src" / "visavis"
 SERVER_MESSAGES: dict[str, list[type[ServerMessage]]] = {}
 for kind in ServerMessage.__subclasses__():
