@@ -448,7 +448,10 @@ def bench_soak(
 
 @bench.command("viewers")
 def bench_viewers(
-    most: Annotated[int, typer.Option(min=2, max=1000, help="The number of viewers in the last step.")] = 400,
+    most: Annotated[
+        int | None,
+        typer.Option(min=2, max=1000, help="Viewers in the last step. Default: as many as this machine shall carry."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Measure what viewers of one session cost, and how many one core carries."""

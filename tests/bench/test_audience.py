@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.rooms.media import RecordedEvents
-from visavis.bench.audience import Audience, Step, carried, conclude, counts_up_to, measure
+from visavis.bench.audience import Audience, Step, carried, conclude, counts_up_to, measure, wanted_viewers
 from visavis.bench.density import prepared
 from visavis.errors import RoomFull
 from visavis.rooms.embedded.room import EmbeddedRoom
@@ -40,6 +40,10 @@ def test_a_session_that_takes_more_than_a_core_carries_one_viewer() -> None:
 
 def test_the_last_step_has_the_number_that_was_asked_for() -> None:
     assert counts_up_to(2) == [1, 2] and counts_up_to(50) == [1, 50] and counts_up_to(400) == [1, 50, 100, 200, 400]
+
+
+def test_a_slower_machine_shall_carry_fewer() -> None:
+    assert [wanted_viewers(fps) for fps in (250.0, 500.0, 144.0)] == [400, 800, 231]
 
 
 def test_a_step_that_was_slowed_down_says_so() -> None:
