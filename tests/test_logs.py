@@ -5,9 +5,13 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from visavis.errors import StorageUnusable
 from visavis.logs import (
@@ -126,3 +130,30 @@ def test_a_log_whose_disk_is_full_ends_nothing() -> None:
             [sys.executable, "-c", LOG_A_LITTLE], stdout=subprocess.PIPE, stderr=full, text=True, check=False
         )
     assert (done.returncode, done.stdout) == (0, "to the end\n")
+
+
+WRITE_LINES = """
+import logging, sys, structlog
+from visavis.logs import configure_logs
+configure_logs(level="info", as_json=sys.argv[1] == "json")
+structlog.get_logger().info("one", text="a" * 300)
+logging.getLogger("asyncio").error("two")
+"""
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_line_is_written_at_once(form: str) -> None:
+    """A server and its stages write to one file: between a line and its end, another process would write its own.
+    Without a buffer, as many images set it, each part of a line is written by itself.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)  # which keeps what is written at once together
+    with ours, theirs:
+        subprocess.run(
+            [sys.executable, "-c", WRITE_LINES, form],
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            stderr=theirs.fileno(),
+            check=True,
+        )
+        lines = [ours.recv(10_000).decode() for _ in range(2)]
+    assert [line.count("\n") for line in lines] == [1, 1]
+    assert "one" in lines[0] and "two" in lines[1] and all(line.endswith("\n") for line in lines)

@@ -124,7 +124,8 @@ def configure_logs(*, level: str, as_json: bool = False) -> None:
     structlog.configure(
         processors=[*processors, cut_values, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Lasting(sys.stderr))),
+        # A line and its end in one call: where Python buffers nothing, lines of processes side by side were torn.
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Lasting(sys.stderr))),
         cache_logger_on_first_use=True,
     )
     # Libraries use the standard library's loggers. Their records come to the root's handler, but those of uvicorn to

@@ -9,7 +9,7 @@ import os
 import signal
 import wave
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -80,19 +80,23 @@ async def test_a_session_is_placed_performed_and_gives_its_place_back(
 ) -> None:
     database = await Database.open(postgresql_url)
     store = StageStore(database, beside=database)
-    async with serving(database, tmp_path) as server:
-        headers = {"x-api-key": server.key}
-        async with httpx.AsyncClient(base_url=server.base_url, headers=headers, timeout=30) as http:
+    async with AsyncExitStack() as afterwards:
+        async with serving(database, tmp_path) as server, calling(server) as http:
             await _refused_without_a_machine(http, server)
-            async with running(database, tmp_path, monkeypatch) as machine:
-                (row,) = await machine.rows()
-                await _perform(http, server, machine, row)
-                await _move_within_the_machine(http, server, machine)
-                await _move_to_another_machine(http, server, machine)
-                await _go_on_after_a_kill_of_the_server(http, server, machine)
-        assert await store.sums_are_right()
+            machine = await afterwards.enter_async_context(running(database, tmp_path, monkeypatch))
+            (row,) = await machine.rows()
+            await _perform(http, server, machine, row)
+            await _move_within_the_machine(http, server, machine)
+            await _move_to_another_machine(http, server, machine)
+        async with serving(database, tmp_path) as server, calling(server) as http:
+            await _go_on_after_a_kill_of_the_server(http, server, machine)
+    assert await store.sums_are_right()
     assert "Traceback" not in (tmp_path / "server.log").read_text()
     await database.aclose()
+
+
+def calling(server: LiveServer) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=server.base_url, headers={"x-api-key": server.key}, timeout=30)
 
 
 async def _refused_without_a_machine(http: httpx.AsyncClient, server: LiveServer) -> None:

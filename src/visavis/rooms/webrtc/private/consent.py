@@ -48,20 +48,30 @@ class _Consent:
         # over which pair, and at which address the peer saw us last
         self._seen_at: tuple[aioice.ice.CandidatePair, bytes] | None = None
         self._loop = asyncio.get_running_loop()
-        self._began_s = self.given_at_s = self._loop.time()
-        self.is_answered = False  # whether the answer to the last check has come
+        self._began_s = self._loop.time()
+        self._silent_since_s: float | None = None  # the last answer, or the first check after it; None: all is answered
         self._first_answered: Callable[[float], None] | None = first_answered
         self._sent: deque[tuple[aioice.ice.CandidatePair, bytes]] = deque()
         self._attributes: dict[aioice.ice.CandidatePair, bytes] = {}  # of a check; all over a pair are alike
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether the answer to the last check has come."""
+        return self._silent_since_s is None
+
+    @property
+    def silent_s(self) -> float:
+        """For how long the peer has given no answer, though it was asked."""
+        return 0.0 if self._silent_since_s is None else self._loop.time() - self._silent_since_s
+
     def take(self, answer: bytes) -> None:
         attributes = stun.read_signed(answer, self._key)
         if attributes is not None:
-            self.given_at_s = self._loop.time()
-            self.is_answered = self.is_answered or stun.number_of(answer) == self._sent[-1][1]
+            is_newest = self.is_answered or stun.number_of(answer) == self._sent[-1][1]
+            self._silent_since_s = None if is_newest else self._loop.time()
             self._note_address(answer, attributes)
             if self._first_answered is not None:
-                self._first_answered(self.given_at_s - self._began_s)
+                self._first_answered(self._loop.time() - self._began_s)
                 self._first_answered = None
 
     def _note_address(self, answer: bytes, attributes: dict[int, bytes]) -> None:
@@ -77,7 +87,8 @@ class _Consent:
 
     def ask(self) -> None:
         """Send a check over each nominated pair."""
-        self.is_answered = False
+        if self._silent_since_s is None:
+            self._silent_since_s = self._loop.time()
         for pair in self._connection._nominated.values():
             if pair not in self._attributes:
                 request = self._connection.build_request(pair, nominate=False)
@@ -97,7 +108,7 @@ class _Consent:
 
 
 def replace_consent_checks(*, interval_s: float, answered_interval_s: float, expires_s: float) -> None:
-    """Set the time between consent checks of a peer, and how long it may give no answer until it is gone (RFC 7675).
+    """Set the time between consent checks of a peer, and how long it may answer none until it is gone (RFC 7675).
     `answered_interval_s`: the time after a check that was answered within `interval_s`, unless the peer is watched.
 
     aioice waits half a second for each answer, so a peer with a longer round trip never has consent.
@@ -108,7 +119,7 @@ def replace_consent_checks(*, interval_s: float, answered_interval_s: float, exp
         limit_s, moved = (expires_s, None) if watch is None else (watch.expires_s, watch.moved)
         consent = _Consent(connection, functools.partial(_note_round_trip, connection), moved)
         try:
-            while asyncio.get_running_loop().time() < consent.given_at_s + limit_s:
+            while consent.silent_s < limit_s:
                 consent.ask()  # at once: the first answer may take nearly `expires_s`
                 consent.forget(keep=math.ceil(2 * limit_s / interval_s))
                 spread = 0.8 + 0.4 * random.random()
