@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
 
 from tests.certificates import write_certificate
+from visavis.cli import app
 from visavis.errors import AddressUnavailable, SettingInvalid
 from visavis.stage.command import run
 from visavis.stage.given_files import MIN_TOKEN_CHARS
@@ -66,3 +69,43 @@ def test_a_port_in_use_is_an_error(tmp_path: Path) -> None:
         listen = f"wss://127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(AddressUnavailable, match=f"Cannot listen at {listen}"):
             run(listen=listen, token_file=tmp_path / "token", tls_cert=cert, tls_key=key, cache=tmp_path / "cache")
+
+
+def called(options: list[str]) -> Result:
+    """Return how `visavis stage` ends with these options."""
+    before = os.umask(0o077)  # which the command sets
+    try:
+        return CliRunner().invoke(app, ["stage", "--listen", "wss://127.0.0.1:8443", *options], env={"COLUMNS": "400"})
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ([], "give --fleet-token-file, or --token-file"),
+        (["--token-file", "{token}", "--tls-cert", "{token}"], "give --fleet-token-file, or --token-file"),
+        (["--fleet-token-file", "{token}", "--token-file", "{token}"], "needs no other token and no certificate"),
+        (
+            ["--token-file", "{token}", "--tls-cert", "{token}", "--tls-key", "{token}", "--label", "region=eu"],
+            "--address and --label belong to --fleet-token-file",
+        ),
+        (["--fleet-token-file", "{token}", "--label", "region"], "--label region: write NAME=VALUE"),
+        (["--fleet-token-file", "{token}", "--label", "region="], "--label region=: write NAME=VALUE"),
+        (["--fleet-token-file", "{token}", "--label", "a b=c"], "--label a b=c: write NAME=VALUE"),
+    ],
+)
+def test_options_that_do_not_fit_together_are_refused(options: list[str], told: str, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    given = [option.format(token=tmp_path / "token") for option in options]
+    done = called(given)
+    assert done.exit_code == 2 and told in done.output, done.output
+
+
+def test_a_machine_of_a_fleet_needs_its_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VISAVIS_DATABASE_URL", raising=False)
+    (tmp_path / "token").write_text(TOKEN)
+    given = ["--address", "127.0.0.1", "--fleet-token-file", str(tmp_path / "token"), "--label", "region=eu"]
+    done = called(given)
+    assert done.exit_code == 1 and isinstance(done.exception, SettingInvalid), done.output
+    assert "PostgreSQL" in done.exception.message
