@@ -9,6 +9,7 @@ from typing import cast
 
 import aioice
 import pytest
+import structlog.testing
 from aioice import stun
 from aioice.ice import CandidatePair, Connection, StunProtocol
 from aiortc import RTCIceTransport
@@ -44,14 +45,19 @@ class Viewer:
     """Stands for aioice's socket: takes checks, and answers each in its time."""
 
     def __init__(
-        self, answers: Answers, *, key: str = KEY, sees: Callable[[int], tuple[str, int]] | None = None
+        self,
+        answers: Answers,
+        *,
+        key: str = KEY,
+        kind: stun.Class = stun.Class.RESPONSE,
+        sees: Callable[[int], tuple[str, int]] | None = None,
     ) -> None:
         """`sees`: where it sees us with each check."""
         self._sees = sees
         self.transactions = Transactions()
         self.receiver = SimpleNamespace(_remote_candidates=[])  # read where datagrams come in
         self.checks = 0
-        self._answers, self._key = answers, key
+        self._answers, self._key, self._kind = answers, key, kind
         self.local_candidate = aioice.Candidate("1", 1, "udp", 1, "192.0.2.1", 5000, "host")
 
     @property
@@ -66,7 +72,7 @@ class Viewer:
         self.checks += 1
         seen_at = None if self._sees is None else self._sees(self.checks)
         if after_s is not None:
-            response = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, request.transaction_id)
+            response = stun.Message(stun.Method.BINDING, self._kind, request.transaction_id)
             if seen_at is not None:
                 response.attributes["XOR-MAPPED-ADDRESS"] = seen_at
             response.add_message_integrity(self._key.encode())
@@ -171,6 +177,13 @@ def test_a_viewer_may_be_away_for_four_and_a_half_seconds_at_any_moment(began_s:
 
 def test_an_answer_without_the_key_does_not_count() -> None:
     assert closed_after_s(Viewer(lambda number: 0.1, key="b" * 22), within_s=300.0) is not None
+
+
+def test_a_refusal_does_not_count_and_is_not_taken_for_malformed() -> None:
+    refusing = Viewer(lambda number: 0.1, kind=stun.Class.ERROR)
+    with structlog.testing.capture_logs() as logged:
+        assert closed_after_s(refusing, within_s=300.0) is not None
+    assert refusing.checks > 3 and not logged
 
 
 def test_a_server_that_is_watched_may_be_away_for_five_seconds() -> None:

@@ -141,9 +141,10 @@ def _take_answers() -> None:
 
     @functools.wraps(received)
     def datagram_received(protocol: aioice.ice.StunProtocol, data: bytes, address: tuple[Any, ...]) -> None:
-        waiting = protocol.transactions.get(stun.number_of(data)) if stun.is_success(data) else None
+        waiting = protocol.transactions.get(stun.number_of(data)) if stun.is_response(data) else None
         if isinstance(waiting, _Consent):
-            waiting.take(data)
+            if stun.is_success(data):  # a peer that refuses is one that does not answer
+                waiting.take(data)
         else:
             received(protocol, data, address)
 

@@ -14,9 +14,10 @@ import struct
 import aioice.ice
 
 COMPONENT = 1  # of a connection: the only one, because RTP and RTCP share it
-REQUEST, SUCCESS = 0x0001, 0x0101  # of the method Binding
+REQUEST, SUCCESS, ERROR = 0x0001, 0x0101, 0x0111  # of the method Binding
 _REQUEST_BYTES = REQUEST.to_bytes(2, "big")
 _SUCCESS_BYTES = SUCCESS.to_bytes(2, "big")
+_ERROR_BYTES = ERROR.to_bytes(2, "big")
 _COOKIE = 0x2112A442
 _HEADER = struct.Struct("!HHI12s")
 _ATTRIBUTE = struct.Struct("!HH")
@@ -37,6 +38,11 @@ def number_of(message: bytes) -> bytes:
 
 def is_request(message: bytes) -> bool:
     return message[:2] == _REQUEST_BYTES
+
+
+def is_response(message: bytes) -> bool:
+    """Whether this is a success or an error, of the method Binding."""
+    return message[:2] in (_SUCCESS_BYTES, _ERROR_BYTES)
 
 
 def is_success(message: bytes) -> bool:
