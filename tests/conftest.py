@@ -30,6 +30,8 @@ from tests import postgresql, sqlite_template
 from tests.fakes import FakeFleet, FakePerformer, fake_prepare
 from tests.live_server import live_server as live_server
 from tests.passed_before import PassedBefore
+from tests.seconds_by_file import SecondsByFile
+from tests.used_folder import used_before
 from visavis.api.app import create_app
 from visavis.api.services import Services
 from visavis.avatars.preparation import Prepare
@@ -50,11 +52,13 @@ unmeasured: Callable[[], AbstractContextManager[None]] = getattr(
     sys.modules.get("sitecustomize"), "unmeasured", nullcontext
 )
 
-# Names the file of `tests.passed_before`.
+# Names the file of `tests.passed_before`; set in a whole run.
 PASSED_FILE = "VISAVIS_TESTS_PASSED"
 
 # Of every server and command that a test starts: the machine may be busy with other tests, and then nothing would fit.
 os.environ.setdefault("VISAVIS_ADMISSION", "counted")
+# The tests that need a spare stage have one: each takes two seconds of a core to start.
+os.environ.setdefault("VISAVIS_SPARE_STAGE", "false")
 # Many tests kill their servers. No stage waits for the next one, which never comes.
 os.environ.setdefault("VISAVIS_STAGE_GRACE_S", "0")
 # Text is taken, and no synthesiser answers.
@@ -107,6 +111,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if PASSED_FILE in os.environ:
         beside_others = hasattr(config, "workerinput")  # the process that started the workers hears of all tests
         config.pluginmanager.register(PassedBefore(Path(os.environ[PASSED_FILE]), writes=not beside_others))
+        config.pluginmanager.register(SecondsByFile())
 
 
 @pytest.hookimpl(wrapper=True)
@@ -216,7 +221,7 @@ def speech_listener() -> Iterator[socket.socket]:
 def server(tmp_path_factory: pytest.TempPathFactory, speech_listener: socket.socket) -> Iterator[RunningServer]:
     """A complete server with real stages, one for all tests, ready to perform: `server.base_url`, `server.api_key`."""
     settings = Settings(
-        data_dir=tmp_path_factory.mktemp("server"),
+        data_dir=used_before(tmp_path_factory.mktemp("server")),
         rate_limit_per_minute=100_000,
         log_level="warning",
         voice_url=f"http://127.0.0.1:{speech_listener.getsockname()[1]}/v1",

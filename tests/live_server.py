@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from tests.used_folder import create_key, used_before
 from visavis.demo.server_process import ServerProcess
 
 KEY_NAME = "tests"
@@ -29,9 +30,9 @@ class LiveServer:
 def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     folder = tmp_path_factory.mktemp("server")
     settings = {"VISAVIS_RATE_LIMIT_PER_MINUTE": "100000", "VISAVIS_CHANNEL_GRACE_S": "30"}
-    with ServerProcess(data_dir=folder / "data", log=folder / "log", settings=settings) as process:
+    with ServerProcess(data_dir=used_before(folder / "data"), log=folder / "log", settings=settings) as process:
         process.wait_ready()
-        key = process.create_key(KEY_NAME)
+        key = create_key(folder / "data", KEY_NAME)
         with httpx.Client(base_url=process.base_url, headers={"x-api-key": key}) as http:
             character = http.get("/v1/avatars/public").json()["avatars"][0]["avatar_id"]
             look = http.get("/v1/avatars", params={"parent_id": character, "characters_only": "false"}).json()[

@@ -1,10 +1,11 @@
 """New SQLite databases of this process are copies of one that was migrated once: to run all migrations takes longer
-than most tests do. Servers and commands that tests start run them.
+than most tests do. Servers and commands that tests start run them, unless tests.used_folder gives them such a copy.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import tempfile
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from visavis.store.sqlite import open_sqlite
 
 def use_template(patch: pytest.MonkeyPatch) -> None:
     """Let `Database.open` begin an empty file with the template."""
-    template = _migrated()
+    template = migrated()
     migrate = database._migrate
     fresh: set[str] = set()
 
@@ -40,7 +41,10 @@ def use_template(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(database, "_migrate", migrate_unless_fresh)
 
 
-def _migrated() -> bytes:
+@functools.cache
+def migrated() -> bytes:
+    """Return an empty database with the newest schema."""
+
     async def make(url: str) -> None:
         opened = await database.Database.open(url)
         await opened.forget()

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 from websockets.sync.client import connect
 
+from tests.used_folder import used_before
 from visavis.demo.server_process import ServerProcess
 from visavis.library import DEFAULT_PORTRAIT
 
@@ -42,7 +43,7 @@ METADATA = "what only the customer knows"
 
 def test_no_secret_is_in_a_log(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with ServerProcess(data_dir=tmp_path / "data", log=log, settings=SETTINGS) as server:
+    with ServerProcess(data_dir=used_before(tmp_path / "data"), log=log, settings=SETTINGS) as server:
         server.wait_ready()
         key = server.create_key("tests")
         secrets = set_off_everything(server.base_url, key, server.sign_in_address("tests"))

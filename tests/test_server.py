@@ -24,6 +24,7 @@ from websockets.sync.client import connect
 
 from tests.conftest import wait_until_ready
 from tests.fakes import FakeFleet, fake_prepare
+from tests.used_folder import create_key
 from visavis.engine.speech.weights_file import WEIGHTS
 from visavis.errors import DataFolderInUse, ServerNotStarted
 from visavis.library import SAMPLE
@@ -63,12 +64,6 @@ def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=TIMEOUT_S,
         check=False,
     )
-
-
-def create_key(folder: Path) -> str:
-    made = command(folder, *VISAVIS, "keys", "create", "--name", "tests")
-    assert made.returncode == 0, made.stderr
-    return made.stdout.strip()
 
 
 def start_session(base_url: str, look: str, headers: dict[str, str]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import pytest
 
 from tests.attacks.scale import FULL
 from tests.processes import children
-from tests.test_server import create_key
+from tests.used_folder import create_key
 
 WITHIN_S = 90.0  # on a busy machine
 SERVE = (sys.executable, "-m", "visavis", "serve", "--port", "0")

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from tests.used_folder import create_key, used_before
 from visavis.demo.server_process import ServerProcess
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
@@ -108,9 +109,9 @@ def attacked_server(folder: Path, **settings: str) -> Iterator[Attacked]:
         "VISAVIS_STAGES": "1",
         "VISAVIS_ADMISSION": "counted",  # whatever else this machine does
     } | settings
-    with ServerProcess(data_dir=folder / "data", log=folder / "log", settings=settings) as server:
+    with ServerProcess(data_dir=used_before(folder / "data"), log=folder / "log", settings=settings) as server:
         server.wait_ready()
-        key = server.create_key("tests")
+        key = create_key(folder / "data")
         with httpx.Client(base_url=server.base_url, headers={"x-api-key": key}, timeout=60) as http:
             session = start_session(http)
         yield Attacked(server=server, session=session, key=key)

@@ -18,6 +18,7 @@ import pytest
 
 from tests.attacks.openings import OPENINGS
 from tests.attacks.scale import SCALE
+from tests.used_folder import create_key, used_before
 from visavis.demo.server_process import ServerProcess
 
 DESCRIPTORS = 256
@@ -32,9 +33,9 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerP
     log = folder / "log"
     prefix = ["prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}"]
     settings = {"VISAVIS_RATE_LIMIT_PER_MINUTE": "100000", "VISAVIS_STAGES": "1"}
-    with ServerProcess(data_dir=folder / "data", log=log, settings=settings, prefix=prefix) as server:
+    with ServerProcess(data_dir=used_before(folder / "data"), log=log, settings=settings, prefix=prefix) as server:
         server.wait_ready()
-        yield server, server.create_key("tests"), log
+        yield server, create_key(folder / "data"), log
         assert log.stat().st_size < LOG_BYTES, log.read_text()[:5000]
         assert "Traceback" not in log.read_text(), log.read_text()[:5000]
 

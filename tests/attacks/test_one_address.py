@@ -14,7 +14,7 @@ import pytest
 
 from tests.attacks.scale import SCALE
 from tests.e2e.namespaces import two_machines, why_unavailable
-from tests.test_server import create_key
+from tests.used_folder import create_key, used_before
 
 UNAVAILABLE = why_unavailable()
 COUNT = 200 * SCALE
@@ -24,7 +24,7 @@ CALLS_A_MINUTE = 100
 @pytest.mark.skipif(UNAVAILABLE is not None, reason=str(UNAVAILABLE))
 def test_a_flood_without_a_key_from_the_address_of_all_clients(tmp_path: Path) -> None:
     settings = {
-        "VISAVIS_DATA_DIR": str(tmp_path / "data"),
+        "VISAVIS_DATA_DIR": str(used_before(tmp_path / "data")),
         "VISAVIS_RATE_LIMIT_PER_MINUTE": str(CALLS_A_MINUTE),
         "VISAVIS_MAX_CONNECTIONS_PER_ADDRESS": str(COUNT // 2),
     }

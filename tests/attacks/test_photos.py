@@ -20,6 +20,7 @@ from PIL import Image
 from tests.attacks.memory_group import MemoryGroup, memory_group
 from tests.attacks.scale import FULL
 from tests.processes import children
+from tests.used_folder import create_key, used_before
 from visavis.demo.server_process import ServerProcess
 from visavis.engine.images.jpeg import START_OF_SCAN, jpeg_segments
 from visavis.library import DEFAULT_PORTRAIT
@@ -97,9 +98,11 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
     }
     with memory_group(MEMORY_BYTES) as group:
         log = folder / "log"
-        with ServerProcess(data_dir=folder / "data", log=log, settings=settings, prefix=group.prefix) as server:
+        with ServerProcess(
+            data_dir=used_before(folder / "data"), log=log, settings=settings, prefix=group.prefix
+        ) as server:
             server.wait_ready()
-            keys = [server.create_key(f"tests {number}") for number in range(KEYS)]
+            keys = [create_key(folder / "data", f"tests {number}") for number in range(KEYS)]
             with httpx.Client(base_url=server.base_url, headers={"x-api-key": keys[0]}, timeout=60) as http:
                 character = http.get("/v1/avatars/public").json()["avatars"][0]["avatar_id"]
                 looks = http.get("/v1/avatars", params={"parent_id": character, "characters_only": "false"}).json()

@@ -23,6 +23,7 @@ from ulid import ULID
 from tests.attacks.scale import FULL, SCALE, only_in_full
 from tests.conftest import open_service
 from tests.rooms.offers import make_offer
+from tests.used_folder import create_key, used_before
 from visavis.demo.server_process import ServerProcess
 from visavis.rooms.watch import RoomViewer, WhepViewer
 from visavis.rooms.webrtc.private.datagrams import on_datagram, take_over_reading
@@ -81,9 +82,9 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
         "VISAVIS_JOIN_TIMEOUT_S": "600",
         "VISAVIS_ROOM_EMPTY_GRACE_S": "600",
     }
-    with ServerProcess(data_dir=folder / "data", log=folder / "log", settings=settings) as server:
+    with ServerProcess(data_dir=used_before(folder / "data"), log=folder / "log", settings=settings) as server:
         server.wait_ready()
-        headers = {"x-api-key": server.create_key("tests")}
+        headers = {"x-api-key": create_key(folder / "data")}
         with httpx.Client(base_url=server.base_url, headers=headers, timeout=60) as http:
             character = http.get("/v1/avatars/public").json()["avatars"][0]["avatar_id"]
             looks = http.get("/v1/avatars", params={"parent_id": character, "characters_only": "false"}).json()

@@ -19,6 +19,7 @@ from tests.attacks.openings import OPENINGS
 from tests.attacks.scale import only_in_full
 from tests.attacks.test_connections import DESCRIPTORS, LOG_BYTES, SOCKETS
 from tests.tls.handshakes import first_flight
+from tests.used_folder import create_key, used_before
 from visavis.demo.server_process import ServerProcess
 from visavis.tls import command
 
@@ -73,10 +74,10 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
         "VISAVIS_TLS_KEY": str(tls / "server.key"),
     }
     prefix = ["prlimit", f"--nofile={DESCRIPTORS}:{DESCRIPTORS}"]
-    with ServerProcess(data_dir=folder / "data", log=log, settings=settings, prefix=prefix) as server:
+    with ServerProcess(data_dir=used_before(folder / "data"), log=log, settings=settings, prefix=prefix) as server:
         server.wait_ready()
         trust = ssl.create_default_context(cafile=tls / "authority.pem")
-        yield Attacked(server=server, key=server.create_key("tests"), trust=trust, log=log)
+        yield Attacked(server=server, key=create_key(folder / "data"), trust=trust, log=log)
         assert log.stat().st_size < LOG_BYTES, log.read_text()[:5000]
         assert "Traceback" not in log.read_text(), log.read_text()[:5000]
 

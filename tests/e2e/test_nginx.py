@@ -15,6 +15,7 @@ from playwright.async_api import Browser, expect
 from tests.e2e.browser import CHROMIUM, chromium, opened_page
 from tests.e2e.nginx import NGINX, nginx
 from tests.engine.portrait import photos
+from tests.used_folder import used_before
 from visavis.demo.server_process import ServerProcess, free_port
 
 pytestmark = [
@@ -50,7 +51,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerPro
         "VISAVIS_TRUSTED_PROXIES": '["127.0.0.1"]',
         "VISAVIS_RATE_LIMIT_PER_MINUTE": "100000",
     }
-    with ServerProcess(data_dir=folder / "data", log=folder / "log", settings=settings) as process:
+    with ServerProcess(data_dir=used_before(folder / "data"), log=folder / "log", settings=settings) as process:
         process.wait_ready()
         yield process, port
     assert "Traceback" not in (folder / "log").read_text()

@@ -24,7 +24,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.conftest import wait_until_ready
 from tests.processes import children
-from tests.test_server import create_key
+from tests.used_folder import create_key, used_before
 from visavis.demo.server_process import free_port
 from visavis.rooms.webrtc.counting_peer import CountingPeer
 
@@ -80,13 +80,14 @@ class Place:
 
     async def ready(self) -> None:
         """Wait until the newest server performs; make a key at the first time."""
-        async with asyncio.timeout(WITHIN_S):
-            while True:
-                with contextlib.suppress(httpx.TransportError):
-                    await asyncio.to_thread(wait_until_ready, self.base_url)
-                    break
-                assert self.server.poll() is None, self.log
-                await asyncio.sleep(0.1)  # there is no event that tells when the socket opens
+        with httpx.Client() as client:
+            async with asyncio.timeout(WITHIN_S):
+                while True:
+                    with contextlib.suppress(httpx.TransportError):
+                        await asyncio.to_thread(wait_until_ready, self.base_url, client)
+                        break
+                    assert self.server.poll() is None, self.log
+                    await asyncio.sleep(0.1)  # there is no event that tells when the socket opens
         self.stages |= set(children(self.server.pid, "visavis.stage"))
         if not self.headers:
             self.headers = {"x-api-key": await asyncio.to_thread(create_key, self.folder)}
@@ -120,8 +121,7 @@ def is_alive(pid: int) -> bool:
 @contextmanager
 def place(folder: Path, **environment: str) -> Iterator[Place]:
     """A place whose servers and stages are gone when the context is left."""
-    (folder / "data").mkdir()
-    one = Place(folder / "data", environment)
+    one = Place(used_before(folder / "data"), environment)
     try:
         yield one
         assert "Traceback" not in one.log, one.log

@@ -22,7 +22,8 @@ from websockets.sync.client import ClientConnection, connect
 from tests.conftest import wait_until_ready
 from tests.faults.scale import only_in_full
 from tests.processes import children
-from tests.test_server import TIMEOUT_S, create_key, serving, start_session
+from tests.test_server import TIMEOUT_S, serving, start_session
+from tests.used_folder import create_key, used_before
 from visavis.errors import CloseCode
 
 
@@ -48,6 +49,7 @@ class Running:
 
 @contextmanager
 def running(folder: Path, **environment: str) -> Iterator[Running]:
+    used_before(folder)
     with serving(folder, VISAVIS_STAGES="1", VISAVIS_ADMISSION="counted", **environment) as (process, line):
         base_url = line.removeprefix("Visavis is at ").rstrip("/")
         wait_until_ready(base_url)

@@ -23,6 +23,7 @@ from tests.faults.scale import FULL
 from tests.faults.waiting import until
 from tests.live_server import LiveServer
 from tests.processes import children
+from tests.used_folder import used_before
 from visavis.demo.server_process import ServerProcess
 from visavis.demo.session_client import SessionClient
 from visavis.library import SAMPLE
@@ -72,7 +73,8 @@ async def busiest(pids: list[int]) -> int:
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("server")
-    with ServerProcess(data_dir=folder / "data", log=folder / "log") as running:
+    settings = {"VISAVIS_SPARE_STAGE": str(FULL)}
+    with ServerProcess(data_dir=used_before(folder / "data"), log=folder / "log", settings=settings) as running:
         running.wait_ready()
         yield running
         assert "Traceback" not in (folder / "log").read_text()

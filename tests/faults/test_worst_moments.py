@@ -160,6 +160,7 @@ async def test_a_fault_at_the_worst_moment(moment: str, fault: str, tmp_path: Pa
         "VISAVIS_JOIN_TIMEOUT_S": "100000",
         "VISAVIS_MIN_FREE_DISK_MB": "0",
         "VISAVIS_LOG_JSON": "true",
+        "VISAVIS_SPARE_STAGE": "true",
     }
     if moment != "start of a spare stage":
         settings["VISAVIS_STAGES"] = "1"
