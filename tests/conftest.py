@@ -15,12 +15,11 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import anyio.lowlevel
-import coverage
 import httpx
 import pytest
 import structlog
@@ -45,11 +44,6 @@ MADE_BESIDE = (
     *(f"livekit/test_{name}.py" for name in ("livekit_room", "plugin", "proxy_rooms")),
     "pipecat/test_pipecat.py",
     "avatars/test_object_store.py",
-)
-
-# Where `.ci/run` measures coverage: a context in which a thread does not (scripts/coverage).
-unmeasured: Callable[[], AbstractContextManager[None]] = getattr(
-    sys.modules.get("sitecustomize"), "unmeasured", nullcontext
 )
 
 # Names the file of `tests.passed_before`; set in a whole run.
@@ -116,12 +110,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Leave what the modules of all tests hold out of the garbage collection, which took a sixth of the time. Each of
-    the processes side by side collects all tests: coverage of what they do meanwhile is that of our modules' imports.
-    """
+    """Leave what the modules of all tests hold out of the garbage collection, which took a sixth of the time."""
     gc.disable()
-    with unmeasured():
-        collected = yield
+    collected = yield
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
@@ -130,26 +121,14 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
-    with unmeasured() if item.get_closest_marker("unmeasured") else nullcontext():
-        return (yield)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
-    """Save the coverage that `.ci/run` measures after each file: a crashed worker takes only that of its own file.
-
-    What a failed test has left open is closed here: as a warning it would fail the next test, too.
-    """
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """What a failed test has left open is closed here: as a warning it would fail the next test, too."""
     failed_before = item.session.testsfailed
     handled = yield
     if item.session.testsfailed > failed_before:
         sys.last_type = sys.last_value = sys.last_traceback = None
         with warnings.catch_warnings(action="ignore"):
             gc.collect()
-    measuring = coverage.Coverage.current()
-    if measuring is not None and (nextitem is None or nextitem.path != item.path):
-        measuring.save()
     return handled
 
 

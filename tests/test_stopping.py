@@ -36,13 +36,10 @@ class Server:
     def __init__(self, folder: Path, *prefix: str) -> None:
         self.data = folder / "data"
         self._output, self._log = folder / "output", folder / "log"
-        # Coverage is not measured: it takes longer to import than all before the handlers, and handles SIGTERM itself.
-        coverage = ("PYTHONPATH", "COVERAGE_PROCESS_START")
-        environment = {name: value for name, value in os.environ.items() if name not in coverage}
         with self._output.open("w") as output, self._log.open("w") as log:
             self.process = subprocess.Popen(
                 [*prefix, *SERVE],
-                env=environment | {"VISAVIS_DATA_DIR": str(self.data), "VISAVIS_STAGES": "1"},
+                env=os.environ | {"VISAVIS_DATA_DIR": str(self.data), "VISAVIS_STAGES": "1"},
                 stdout=output,
                 stderr=log,
                 start_new_session=True,

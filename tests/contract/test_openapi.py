@@ -247,7 +247,6 @@ def is_described(case: Any, populated: list[PopulatedServer], numbers: Iterator[
     populated.reverse()  # in place: the next request goes to the other one
 
 
-@pytest.mark.unmeasured  # schemathesis takes most of the time; the servers have threads of their own
 @pytest.mark.timeout(400)  # some operations take many seconds beside other tests
 @pytest.mark.parametrize("label", OPERATIONS)
 def test_every_answer_is_described(label: str, operations: dict[str, Any], populated: list[PopulatedServer]) -> None:
