@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+# Of a process that finds the modules of the tests, too. What this one has stays: `.ci/run` measures coverage by it.
+PYTHON_PATH = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def children(pid: int, command: str) -> list[int]:

@@ -16,6 +16,7 @@ import anyio
 import pytest
 
 from tests.packs import place_pack
+from tests.processes import PYTHON_PATH
 from visavis.errors import InvalidRequest, NoCapacity, OfferRefused, PackUnreadable, PerformerLost, QueueFull
 from visavis.fleet.admission import Limits
 from visavis.fleet.local import LocalStage, LocalStages
@@ -47,7 +48,7 @@ def at_most(sessions_per_stage: int) -> Limits:
 @pytest.fixture(scope="module")
 def runner() -> Iterator[asyncio.Runner]:
     with asyncio.Runner() as runner, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(REPOSITORY))
+        patch.setenv("PYTHONPATH", PYTHON_PATH)
         yield runner
 
 
@@ -232,6 +233,21 @@ def test_a_starting_stage_is_reaped_however_often_its_start_is_cancelled(run: Ru
             opening.cancel()
             await asyncio.sleep(0)
         assert opening.cancelled() and process.returncode is not None
+        await supply.aclose()
+
+    run(scenario())
+
+
+def test_a_stage_is_reaped_however_often_its_end_is_cancelled(run: Run, data_dir: Path) -> None:
+    async def scenario() -> None:
+        supply = LocalStages(data_dir=data_dir, max_stages=1, parts=PARTS)
+        stage = await supply.open()
+        closing = asyncio.create_task(stage.aclose())
+        await asyncio.sleep(0)
+        while not closing.done():
+            closing.cancel()
+            await asyncio.sleep(0)
+        assert closing.cancelled() and stage.process.returncode is not None
         await supply.aclose()
 
     run(scenario())

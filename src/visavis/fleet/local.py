@@ -83,15 +83,19 @@ class LocalStage:
 
     async def aclose(self) -> None:
         """Close the connection, so that the process ends; kill it if it does not. A process whose connection is over
-        already would wait for the next server: it is killed at once.
+        already would wait for the next server: it is killed at once. The process has ended also if this is cancelled.
         """
         at_once = not self.link.alive
         self.link.tell(Leave())  # it may be a single stage that ends, and not the server
-        await self.link.aclose()
-        await stop_process(self.process, at_once=at_once)
-        if self._marks is not None:
-            self._marks.close()
-        self._on_closed()
+        try:
+            await self.link.aclose()
+        finally:
+            try:
+                await stop_process(self.process, at_once=at_once)
+            finally:
+                if self._marks is not None:
+                    self._marks.close()
+                self._on_closed()
 
 
 class LocalStages:
