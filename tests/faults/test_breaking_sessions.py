@@ -15,8 +15,9 @@ import pytest
 from tests.faults.test_lost_stages import Listener
 from tests.faults.test_silent_stages import FOR_EVER_S, own_fleet, plays, processes_of
 from tests.faults.waiting import until
-from tests.fleet.test_stage_fleet import REPOSITORY, allocate, speech
+from tests.fleet.test_stage_fleet import allocate, speech
 from tests.packs import place_pack
+from tests.processes import PYTHON_PATH
 from tests.stage.breaking_parts import BREAKING_PACK, MAGIC
 from visavis.errors import NoCapacity, PackUnreadable
 from visavis.fleet.stages import StageFleet
@@ -31,7 +32,7 @@ RATE_HZ = 16_000
 
 @pytest.fixture(autouse=True)
 def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    monkeypatch.setenv("PYTHONPATH", PYTHON_PATH)
 
 
 def breaking_speech() -> Speech:

@@ -15,6 +15,7 @@ import pytest
 from tests.faults.killed_mover import POINTS, SERVER_ID
 from tests.faults.scale import some
 from tests.fleet.test_stage_fleet import PARTS
+from tests.processes import PYTHON_PATH
 from visavis.fleet.admission import Limits
 from visavis.fleet.identity import ServerIdentity
 from visavis.fleet.local import LocalStages
@@ -37,7 +38,7 @@ async def test_a_server_that_is_killed_while_a_session_moves_loses_no_speech_and
             "tests.faults.killed_mover",
             str(tmp_path),
             point,
-            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+            env=os.environ | {"PYTHONPATH": PYTHON_PATH},
         )
         assert await mover.wait() == -signal.SIGKILL
         identity = ServerIdentity(server_id=SERVER_ID, epoch=2)

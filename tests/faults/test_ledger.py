@@ -23,8 +23,9 @@ import structlog.testing
 from tests.conftest import InProcess
 from tests.fakes import fake_prepare
 from tests.faults.scale import FULL
-from tests.fleet.test_stage_fleet import PARTS, REPOSITORY
+from tests.fleet.test_stage_fleet import PARTS
 from tests.packs import place_pack
+from tests.processes import PYTHON_PATH
 from visavis.api.app import create_app
 from visavis.api.services import Services
 from visavis.avatars.service import Avatars
@@ -59,7 +60,7 @@ async def service_with_stages(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[httpx.AsyncClient, Services, str]]:
     """A service with a real database and two real stages, which perform with the tests' own renderer."""
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    monkeypatch.setenv("PYTHONPATH", PYTHON_PATH)
     ref = place_pack(folder)
 
     async def pack_ref(self: Avatars, look_id: str) -> PackRef:

@@ -18,7 +18,8 @@ import pytest
 from tests.faults.scale import FULL, only_in_full
 from tests.faults.test_silent_stages import FOR_EVER_S, PARTS, SHORT_S, WITHIN_S, own_fleet, plays, processes_of
 from tests.faults.waiting import until
-from tests.fleet.test_stage_fleet import REPOSITORY, allocate, speech
+from tests.fleet.test_stage_fleet import allocate, speech
+from tests.processes import PYTHON_PATH
 from tests.stage.stuck_parts import MAGIC
 from visavis.errors import PerformerLost
 from visavis.fleet import moves, spare_stage
@@ -44,7 +45,7 @@ KILLS = 12 if FULL else 2
 
 @pytest.fixture(autouse=True)
 def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    monkeypatch.setenv("PYTHONPATH", PYTHON_PATH)
 
 
 class Listener:

@@ -22,6 +22,7 @@ import structlog.testing
 from tests.faults.scale import FULL
 from tests.faults.waiting import until
 from tests.fleet.test_stage_fleet import REPOSITORY, allocate, speech, wait_for
+from tests.processes import PYTHON_PATH
 from tests.stage.stuck_parts import MAGIC
 from visavis.errors import NoCapacity
 from visavis.fleet.admission import Limits
@@ -43,7 +44,7 @@ WITHIN_S = 60.0  # a bound on waiting for what must happen
 
 @pytest.fixture(autouse=True)
 def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    monkeypatch.setenv("PYTHONPATH", PYTHON_PATH)
 
 
 @contextlib.asynccontextmanager
@@ -206,7 +207,7 @@ async def test_a_server_and_its_stage_that_were_frozen_together_go_on(tmp_path: 
         str(SHORT_S),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        env=os.environ | {"PYTHONPATH": PYTHON_PATH},
         cwd=REPOSITORY,
     )
     assert server.stdin is not None and server.stdout is not None

@@ -15,8 +15,9 @@ import pytest
 from tests.faults.test_lost_stages import Listener, kill
 from tests.faults.test_silent_stages import WITHIN_S, processes_of
 from tests.faults.waiting import until
-from tests.fleet.test_stage_fleet import NUMBERS, REPOSITORY
+from tests.fleet.test_stage_fleet import NUMBERS
 from tests.packs import place_pack
+from tests.processes import PYTHON_PATH
 from tests.stage.breaking_parts import BREAKING_PACK
 from visavis.fleet import spare_stage
 from visavis.fleet.admission import Limits
@@ -33,7 +34,7 @@ PARTS = "tests.stage.noting_parts:parts"
 
 @pytest.fixture(autouse=True)
 def _surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    monkeypatch.setenv("PYTHONPATH", PYTHON_PATH)
     monkeypatch.setattr(spare_stage, "AFTER_START_S", 0.0)
     monkeypatch.setattr(spare_stage, "AFTER_LOSS_S", 0.0)
     monkeypatch.setattr(spare_stage, "NEEDS_BYTES", 0)

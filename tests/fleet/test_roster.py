@@ -17,7 +17,8 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.fleet.test_stage_fleet import PARTS, REPOSITORY, allocate, at_most, speech, wait_for
+from tests.fleet.test_stage_fleet import PARTS, allocate, at_most, speech, wait_for
+from tests.processes import PYTHON_PATH
 from visavis.errors import HandoverImpossible
 from visavis.fleet import local, stages
 from visavis.fleet.adopted_process import AdoptedProcess
@@ -38,7 +39,7 @@ WITHIN_S = 60.0
 
 @pytest.fixture(autouse=True)
 def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    monkeypatch.setenv("PYTHONPATH", PYTHON_PATH)
 
 
 @contextlib.asynccontextmanager

@@ -18,6 +18,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.packs import place_pack
+from tests.processes import PYTHON_PATH
 from tests.rooms.offers import make_offer
 from visavis.errors import OfferRefused
 from visavis.fleet.admission import Limits
@@ -28,7 +29,6 @@ from visavis.rooms.watch import ReceivedPicture, ReceivedSound, RoomViewer, reco
 from visavis.stage.port.events import FirstFrameSent, PerformerMetrics, ViewerJoined, ViewerLeft
 from visavis.stage.port.values import PerformanceSpec, Speech
 
-REPOSITORY = Path(__file__).parents[2]
 WHITE = 100  # the mean of a white picture is above this; that of a black one is 16 to 30
 LOUD = 2000
 
@@ -51,7 +51,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def fleet(runner: asyncio.Runner, data_dir: Path) -> Iterator[StageFleet]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(REPOSITORY))
+        patch.setenv("PYTHONPATH", PYTHON_PATH)
         supply = LocalStages(data_dir=data_dir, max_stages=1, parts="tests.stage.flashing_parts:parts")
         fleet = StageFleet(supply, limits=Limits(measured=False))
         runner.run(fleet.start())

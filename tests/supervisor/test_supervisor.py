@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from tests.packs import place_pack
+from tests.processes import PYTHON_PATH
 from tests.store.fleet_database import add_sessions, open_fleet, steady_server
 from visavis.errors import StageNotAdmitted, StageRejected
 from visavis.fleet.admission import Limits
@@ -80,7 +81,7 @@ async def machine(postgresql_url: str, tmp_path: Path, monkeypatch: pytest.Monke
 
 @asynccontextmanager
 async def running(database: Database, folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Machine]:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.setenv("PYTHONPATH", PYTHON_PATH)
     _, token = await StageTokens(database).create("a machine")
     cache = folder / "cache" / "packs"
     cache.mkdir(parents=True)
@@ -151,7 +152,7 @@ async def test_a_server_finds_the_machine_opens_a_session_there_and_the_machine_
 async def test_a_machine_that_the_database_does_not_admit_ends_with_the_reason(
     postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.setenv("PYTHONPATH", PYTHON_PATH)
     (tmp_path / "cache").mkdir()
     with pytest.raises(StageNotAdmitted, match="wrong or was revoked"):
         await Supervisor(_options(postgresql_url, "wrong", tmp_path)).run(lambda: None)

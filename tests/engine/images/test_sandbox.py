@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.processes import PYTHON_PATH
 from visavis.engine.errors import EngineError, ImageRefused, Reason, SandboxBusy, SandboxFailed
 from visavis.engine.images import sandbox, worker
 from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.engine.images.reservations import SPARE_BYTES, Reservations
 from visavis.engine.images.sandbox import Job, memory_limit_bytes, run_job, run_job_async
 
-REPOSITORY = Path(__file__).parents[3]
 MEMORY_BYTES = 256 << 20
 
 
@@ -34,7 +34,7 @@ def job(*arguments: str, timeout_s: float = 60.0) -> Job:
 
 @pytest.fixture(autouse=True)
 def _jobs_can_be_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    monkeypatch.setenv("PYTHONPATH", PYTHON_PATH)
 
 
 def test_a_job_gets_the_image_and_gives_bytes_whatever_libraries_print() -> None:

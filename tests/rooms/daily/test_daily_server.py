@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from tests.faults.restarts import WITHIN_S, place
+from tests.processes import PYTHON_PATH
 from tests.proxy_rooms.daily_api import KEY, daily_api
 from tests.rooms.daily.module import daily
 from tests.sounds import tone
@@ -41,7 +43,7 @@ async def test_a_hosted_session_in_a_daily_room(tmp_path: Path) -> None:
     module.parent.mkdir()
     module.write_text(DOUBLE.replace(NO_LOG, f"LOG: str | None = {str(log)!r}"))
     environment = {
-        "PYTHONPATH": str(module.parent),
+        "PYTHONPATH": os.pathsep.join((str(module.parent), PYTHON_PATH)),
         "VISAVIS_ROOM_PROVIDER": "daily",
         "VISAVIS_DAILY_API_KEY": KEY,
     }
