@@ -73,7 +73,7 @@ async def busiest(pids: list[int]) -> int:
 @pytest.fixture(scope="module")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("server")
-    settings = {"VISAVIS_SPARE_STAGE": str(FULL)}
+    settings = {"VISAVIS_SPARE_STAGE": "true"}  # as a server has it
     with ServerProcess(data_dir=used_before(folder / "data"), log=folder / "log", settings=settings) as running:
         running.wait_ready()
         yield running
