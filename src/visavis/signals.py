@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 ENDING_SERVICE = (signal.SIGTERM, signal.SIGINT)
 if sys.platform == "win32":
@@ -30,6 +32,40 @@ def end_service_at_once(_number: int, _frame: FrameType | None) -> None:
 def end_in_order(number: int, _frame: FrameType | None) -> None:
     """Handle a signal by leaving every context, as Ctrl-C does: no part of a file is left, and no child process."""
     raise SystemExit(128 + number)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine. A signal that is handled by `end_in_order` cancels it instead, and then the process
+    ends with the same status. An exception in the middle of whatever the event loop does could break a lock that it
+    shares with other threads: then they wait for each other for ever.
+    """
+    import asyncio
+
+    told = list[int]()
+
+    async def watched() -> T:
+        loop, working = asyncio.get_running_loop(), asyncio.ensure_future(work)
+
+        def end(number: int) -> None:
+            told.append(number)
+            working.cancel()
+
+        ours = [number for number in ENDING if signal.getsignal(number) is end_in_order]
+        for number in ours:
+            loop.add_signal_handler(number, end, number)
+        try:
+            return await working
+        finally:
+            for number in ours:
+                loop.remove_signal_handler(number)
+                signal.signal(number, end_in_order)
+
+    try:
+        return asyncio.run(watched())
+    except asyncio.CancelledError:
+        if told:
+            raise SystemExit(128 + told[0]) from None
+        raise
 
 
 def handle(numbers: tuple[signal.Signals, ...], handler: Callable[[int, FrameType | None], Any]) -> None:

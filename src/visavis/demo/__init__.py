@@ -4,7 +4,6 @@ unattended.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
@@ -55,7 +54,7 @@ def perform_once(out: Path) -> Run:
         print(f"visavis: starting a server at {server.base_url}", file=sys.stderr)
         server.wait_ready()
         print("visavis: performing a session, about 20 s", file=sys.stderr)
-        performed = asyncio.run(perform(server.base_url, server.create_key("demo"), SAMPLE))
+        performed = signals.run(perform(server.base_url, server.create_key("demo"), SAMPLE))
     sound, pictures = performed.reception.sound(), performed.reception.pictures_of_size(*SIZE_PX)
     if sound is not None and pictures:
         write_film(out, pictures, sound)

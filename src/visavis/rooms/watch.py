@@ -20,6 +20,7 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis import signals
 from visavis.errors import InvalidRequest
 from visavis.film import FilmWriter
 from visavis.rooms.port import MediaKind
@@ -295,7 +296,7 @@ def record_room(*, whep_url: str, token: str, out: Path, seconds: float) -> Room
         async with WhepViewer(whep_url=whep_url, token=token) as viewer:
             return await record(viewer, out=out, seconds=seconds)
 
-    recording = asyncio.run(watch())
+    recording = signals.run(watch())
     print(
         f"{recording.out}: {recording.pictures} pictures of {recording.width_px}x{recording.height_px}, "
         f"{recording.sound_s:.2f} s of sound, "
