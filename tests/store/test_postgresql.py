@@ -336,6 +336,7 @@ async def test_a_webhook_is_removed_though_an_attempt_of_its_is_being_noted(data
     store = WebhookStore(database)
     await store.add(hook, check=lambda _: None)
     sent = await DeliveryStore(database).add_ping(hook, ping)
+    assert sent is not None
     other = await Database.open(gate.url)
     async with other.write() as noting:
         # as `DeliveryStore.note` does it

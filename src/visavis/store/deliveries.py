@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visavis.store.audit import note_change
 from visavis.store.database import Database
-from visavis.store.locks import lock_deliveries
+from visavis.store.locks import hold_webhook, lock_deliveries
 from visavis.store.models import sessions, webhook_attempts, webhook_deliveries, webhook_events, webhooks
 from visavis.store.news import DeliveryStatus, News, Viewers, delivery_row, number_ends, write_news
 from visavis.store.records import AttemptRecord, DeliveryRecord, WebhookEventRecord, WebhookRecord
@@ -81,10 +81,12 @@ class DeliveryStore:
             async with self._database.write() as connection:
                 await number_ends(connection, waiting, at_ms=at_ms)
 
-    async def add_ping(self, webhook: WebhookRecord, event: WebhookEventRecord) -> Shown:
-        """Add an event for one webhook alone."""
+    async def add_ping(self, webhook: WebhookRecord, event: WebhookEventRecord) -> Shown | None:
+        """Add an event for one webhook alone; None if that is gone."""
         row = delivery_row(webhook.id, event.id, at_ms=event.at_ms, due_at_ms=event.at_ms)
         async with self._database.write() as connection:
+            if not await hold_webhook(connection, webhook.id):
+                return None
             await connection.execute(insert(webhook_events).values(**asdict(event)))
             await connection.execute(insert(webhook_deliveries).values(**row))
             await note_change(connection, "webhook.pinged", webhook.id, account_id=webhook.account_id)
@@ -147,6 +149,8 @@ class DeliveryStore:
         hook = webhooks.c.id == delivery.webhook_id
         since = webhooks.c.failing_since_ms
         async with self._database.write() as connection:
+            if not await hold_webhook(connection, delivery.webhook_id):
+                return None
             # one that was disabled or replayed meanwhile keeps what that has set
             ours = _DELIVERY.id == delivery.id, _DELIVERY.attempts == delivery.attempts, _DELIVERY.status == "pending"
             changed = await connection.execute(update(webhook_deliveries).where(*ours).values(**values))
@@ -196,6 +200,8 @@ class DeliveryStore:
             condition = _DELIVERY.id == delivery_id
         anew = {"status": DeliveryStatus.PENDING.value, "began_at_ms": at_ms, "due_at_ms": at_ms, "tried": False}
         async with self._database.write() as connection:
+            if not await hold_webhook(connection, webhook.id):
+                return 0
             of_webhook = _DELIVERY.webhook_id == webhook.id
             changed = await connection.execute(update(webhook_deliveries).where(of_webhook, condition).values(**anew))
             sent = {"deliveries": changed.rowcount} if delivery_id is None else {"delivery_id": delivery_id}

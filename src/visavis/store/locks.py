@@ -4,10 +4,12 @@ In SQLite every writing transaction has the database for itself.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from visavis.store.models import accounts, avatars, webhook_deliveries
+from visavis.store.models import accounts, avatars, webhook_deliveries, webhooks
 
 
 async def lock_account(connection: AsyncConnection, account_id: str) -> None:
@@ -22,6 +24,24 @@ async def lock_avatar(connection: AsyncConnection, avatar_id: str) -> None:
     if connection.dialect.name == "sqlite":
         return
     await connection.execute(select(avatars.c.id).where(avatars.c.id == avatar_id).with_for_update(key_share=True))
+
+
+async def hold_webhook(connection: AsyncConnection, webhook_id: str) -> bool:
+    """Keep a webhook from being removed before the end of the transaction, which writes something that refers to it.
+    Returns False if it is gone, or is being removed: nobody waits for that. Many can hold it at the same time. Comes
+    before locks on its deliveries, as in `lock_webhooks`.
+    """
+    query = select(webhooks.c.id).where(webhooks.c.id == webhook_id)
+    held = await connection.execute(query.with_for_update(read=True, key_share=True, skip_locked=True))
+    return held.first() is not None
+
+
+async def lock_webhooks(connection: AsyncConnection, webhook_ids: Collection[str]) -> None:
+    """Wait for all who hold these webhooks, and let nobody hold them any more: they are about to be removed."""
+    if connection.dialect.name == "sqlite":
+        return
+    query = select(webhooks.c.id).where(webhooks.c.id.in_(webhook_ids)).order_by(webhooks.c.id)
+    await connection.execute(query.with_for_update())
 
 
 async def lock_deliveries(connection: AsyncConnection, condition: ColumnElement[bool]) -> None:

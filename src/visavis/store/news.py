@@ -15,6 +15,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visavis.ids import new_id
+from visavis.store.locks import lock_deliveries
 from visavis.store.models import sessions, webhook_attempts, webhook_deliveries, webhook_events, webhooks
 from visavis.store.records import SessionRecord
 from visavis.timestamps import now_ms
@@ -95,11 +96,12 @@ def news_of(record: SessionRecord, kind: NewsType, at_ms: int, *, key: str | Non
 
 async def takers_of(connection: AsyncConnection, account_id: str, *, test: bool) -> list[Any]:
     """Return the webhooks of an account that take news of this kind, disabled ones too: id, url, types, when it was
-    disabled.
+    disabled. None of them is removed before the end of the transaction (`locks.hold_webhook`).
     """
     columns = webhooks.c.id, webhooks.c.url, webhooks.c.events, webhooks.c.disabled_at_ms
     query = select(*columns).where(webhooks.c.account_id == account_id, webhooks.c.test.is_(test))
-    return list((await connection.execute(query)).all())
+    held = query.with_for_update(read=True, key_share=True, skip_locked=True)
+    return list((await connection.execute(held)).all())
 
 
 async def write_news(
@@ -187,6 +189,8 @@ async def _is_news(connection: AsyncConnection, news: News) -> bool:
     """Lock the session, and tell whether the news are new and come before its end."""
     row = select(sessions.c.status).where(sessions.c.id == news.subject_id).with_for_update(key_share=True)
     status = (await connection.execute(row)).scalar_one_or_none()
+    if status is None:  # it was deleted, and leaves no trace
+        return False
     of_session = _EVENT.subject_id == news.subject_id
     if status == "ended" and news.type not in (*_AFTER_THE_END, NewsType.PARTICIPANT_LEFT):
         return False
@@ -267,6 +271,7 @@ async def forget_news(connection: AsyncConnection, *subject_ids: str) -> None:
     """Delete all news of sessions or avatars, with their deliveries."""
     of_them = _EVENT.subject_id.in_(subject_ids)
     events = select(_EVENT.id).where(of_them)
+    await lock_deliveries(connection, webhook_deliveries.c.event_id.in_(events))
     deliveries = select(webhook_deliveries.c.id).where(webhook_deliveries.c.event_id.in_(events))
     await connection.execute(delete(webhook_attempts).where(webhook_attempts.c.delivery_id.in_(deliveries)))
     await connection.execute(delete(webhook_deliveries).where(webhook_deliveries.c.event_id.in_(events)))

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visavis.store.audit import note_change
 from visavis.store.database import Database
-from visavis.store.locks import lock_account, lock_deliveries
+from visavis.store.locks import lock_account, lock_deliveries, lock_webhooks
 from visavis.store.models import webhook_attempts, webhook_deliveries, webhooks
 from visavis.store.news import DeliveryStatus
 from visavis.store.records import WebhookRecord
@@ -121,6 +121,7 @@ class WebhookStore:
         async with self._database.write() as connection:
             of_them = _DELIVERY.webhook_id.in_(webhook_ids)
             deliveries = select(_DELIVERY.id).where(of_them)
+            await lock_webhooks(connection, webhook_ids)
             await lock_deliveries(connection, of_them)
             gone = select(webhooks.c.id, webhooks.c.account_id).where(
                 webhooks.c.id.in_(webhook_ids), webhooks.c.url != ""

@@ -212,6 +212,8 @@ class Webhooks:
             at_ms=self._clock_ms(),
         )
         shown = await self._deliveries.add_ping(webhook, event)
+        if shown is None:
+            raise WebhookNotFound
         self._wake()
         return shown
 

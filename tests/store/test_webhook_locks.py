@@ -1,0 +1,169 @@
+"""Webhooks that are removed, and sessions that are deleted, while others write what refers to them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+
+import anyio
+import pytest
+from sqlalchemy import insert, text
+
+from visavis.accounts.service import Accounts
+from visavis.store.database import Database
+from visavis.store.deliveries import DeliveryStore
+from visavis.store.models import sessions
+from visavis.store.news import News, NewsType, news_of, write_news
+from visavis.store.records import SessionRecord, WebhookEventRecord, WebhookRecord
+from visavis.store.sessions import SessionStore
+from visavis.store.webhooks import WebhookStore
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def database(postgresql_url: str) -> AsyncIterator[Database]:
+    opened = await Database.open(postgresql_url, connections=5)
+    yield opened
+    await opened.aclose()
+
+
+async def add_webhook(database: Database) -> tuple[WebhookRecord, SessionRecord]:
+    """Add a webhook and a session of one account."""
+    key, _ = await Accounts(database).create(name="customer")
+    session = SessionRecord(
+        id="sess_1",
+        account_id=key.account_id,
+        key_id=key.id,
+        test=False,
+        dialect="hosted",
+        status="created",
+        avatar_id="avat_1",
+        avatar_name="Ann",
+        token_hash="0",
+        room_name="room",
+        metadata={},
+        aspect_ratio=None,
+        created_at_ms=1,
+        started_at_ms=None,
+        ended_at_ms=None,
+        expiration_ms=None,
+        end_reason=None,
+        first_frame_at_ms=None,
+        last_frame_at_ms=None,
+        seen_at_ms=None,
+    )
+    hook = WebhookRecord(
+        id="hook_1",
+        account_id=key.account_id,
+        test=False,
+        url="http://127.0.0.1:9/",
+        events=[],
+        secret="secret",
+        old_secret=None,
+        old_secret_until_ms=None,
+        created_at_ms=1,
+        failing_since_ms=None,
+        disabled_at_ms=None,
+        disabled_reason=None,
+        seen_at_ms=None,
+    )
+    async with database.write() as connection:
+        await connection.execute(insert(sessions).values(**asdict(session)))
+    await WebhookStore(database).add(hook, check=lambda _: None)
+    return hook, session
+
+
+def spoken(session: SessionRecord) -> News:
+    return news_of(session, NewsType.UTTERANCE_FINISHED, 2, utterance_id="u")
+
+
+async def count(database: Database, *tables: str) -> list[int]:
+    async with database.read() as connection:
+        return [(await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one() for table in tables]
+
+
+async def until_waiting(database: Database, task: asyncio.Task[object], *, others: int = 0) -> None:
+    """Return when this task waits for a lock, beside so many others, or is done."""
+    locks = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    waiting = 0
+    async with database.read() as connection:
+        while not task.done() and waiting <= others:
+            waiting = (await connection.execute(text(locks))).scalar_one()
+            await asyncio.sleep(0.01)
+
+
+async def test_a_webhook_goes_after_the_news_that_are_about_to_refer_to_it(database: Database) -> None:
+    hook, session = await add_webhook(database)
+    async with database.write() as holding:
+        await holding.execute(text("SELECT id FROM sessions FOR UPDATE"))
+        writing: asyncio.Task[object] = asyncio.create_task(DeliveryStore(database).write([spoken(session)]))
+        await until_waiting(database, writing)  # for the session: they know which webhooks there are
+        removing: asyncio.Task[object] = asyncio.create_task(WebhookStore(database).remove(hook.id))
+        await until_waiting(database, removing, others=1)
+    await asyncio.gather(writing, removing)
+    assert await count(database, "webhooks", "webhook_deliveries", "webhook_events") == [0, 0, 1]
+
+
+async def test_a_webhook_goes_after_the_news_that_refer_to_it(database: Database) -> None:
+    hook, session = await add_webhook(database)
+    async with database.write() as connection:
+        await write_news(connection, spoken(session))
+        removing: asyncio.Task[object] = asyncio.create_task(WebhookStore(database).remove(hook.id))
+        await until_waiting(database, removing)
+    await removing
+    assert await count(database, "webhooks", "webhook_deliveries", "webhook_events") == [0, 0, 1]
+
+
+async def test_no_news_wait_for_the_removal_of_a_webhook(database: Database) -> None:
+    hook, session = await add_webhook(database)
+    deliveries = DeliveryStore(database)
+    await deliveries.write([spoken(session)])
+    async with database.write() as claiming:
+        await claiming.execute(text("SELECT id FROM webhook_deliveries FOR UPDATE"))
+        removing: asyncio.Task[object] = asyncio.create_task(WebhookStore(database).remove(hook.id))
+        await until_waiting(database, removing)
+        with anyio.fail_after(5):
+            await deliveries.write([spoken(session)])
+            assert await deliveries.add_ping(hook, ping(hook)) is None
+            assert await deliveries.replay(hook, at_ms=3) == 0
+        assert not removing.done()
+    await removing
+    assert await count(database, "webhooks", "webhook_deliveries", "webhook_events") == [0, 0, 1]
+
+
+def ping(hook: WebhookRecord) -> WebhookEventRecord:
+    return WebhookEventRecord(
+        id="evnt_1",
+        account_id=hook.account_id,
+        subject_id=hook.id,
+        number=None,
+        type="ping",
+        key=None,
+        data={},
+        at_ms=1,
+    )
+
+
+async def test_a_session_is_deleted_though_an_attempt_to_tell_of_it_is_being_noted(database: Database) -> None:
+    _, session = await add_webhook(database)
+    await DeliveryStore(database).write([spoken(session)])
+    async with database.write() as noting:
+        # as `DeliveryStore.note` does it
+        await noting.execute(text("UPDATE webhook_deliveries SET attempts = 1"))
+        attempt = "INSERT INTO webhook_attempts SELECT id, 1, 1, 1, NULL, NULL FROM webhook_deliveries"
+        await noting.execute(text(attempt))
+        deleting: asyncio.Task[object] = asyncio.create_task(SessionStore(database).delete(session.id))
+        await until_waiting(database, deleting)
+    assert await deleting
+    assert await count(database, "webhook_attempts", "webhook_deliveries", "webhook_events", "sessions") == [0] * 4
+
+
+async def test_news_of_a_session_that_was_deleted_are_none(database_url: str) -> None:
+    database = await Database.open(database_url)
+    _, session = await add_webhook(database)
+    assert await SessionStore(database).delete(session.id)
+    await DeliveryStore(database).write([spoken(session)])
+    assert await count(database, "webhook_events", "webhook_deliveries") == [0, 0]
+    await database.aclose()
