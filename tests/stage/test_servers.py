@@ -12,10 +12,13 @@ import structlog.testing
 
 from tests.packs import place_pack
 from tests.stage.stage_harness import RawServer, hello, running_stage
+from visavis.channel.handed_conversation import HandedMessage, Mark, Note, pack
+from visavis.channel.server_messages import PlaybackFinishedMessage
 from visavis.errors import LinkFailed
 from visavis.stage import servers
 from visavis.stage import stage as stages
 from visavis.stage.port.events import PlaybackFinished, PlaybackProgress
+from visavis.stage.port.frames import MAX_FRAME_BYTES
 from visavis.stage.port.line import LineMark, Waiting
 from visavis.stage.port.messages import (
     UNTOLD_FROM,
@@ -519,6 +522,36 @@ async def test_the_next_server_waits_for_what_the_dead_one_has_sent(
         await next_one.vanish()
         last = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=3))
         assert (last.held[0].memo, last.held[0].notes) == (b"other", ())
+
+
+async def test_the_ends_of_thousands_of_utterances_that_wait_for_one_client_reach_the_next_server(
+    tmp_path: Path,
+) -> None:
+    """Their note is larger than a frame of the port."""
+    ends = [
+        {"utterance_id": f"utterance {number}", "position_s": 0.0, "interrupted": True} for number in range(1, 8_001)
+    ]
+    messages = tuple(
+        HandedMessage(
+            number=number,
+            text=PlaybackFinishedMessage.model_validate(end).model_dump_json(),
+            is_sent=True,
+            event=msgspec.convert(end, PlaybackFinished),
+        )
+        for number, end in enumerate(ends, 1)
+    )
+    note = pack(Note(mark=Mark(answered=7), last_number=8_000, forgotten=0, messages=messages))
+    assert len(note) > MAX_FRAME_BYTES
+    kept = KeptNote(number=8_000, note=note), KeptNote(number=8_001, note=b"the next one")
+    async with running_stage(tmp_path) as address:
+        first = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=1))
+        await first.open_session("s", tmp_path)
+        for one in kept:
+            first.link.send(TakeNote(session_id="s", note=one))
+        await first.flush()
+        await first.vanish()
+        second = await RawServer.connect_and_admit(address, hello(owner_grace_s=60.0, epoch=2))
+        assert second.held[0].notes == kept
 
 
 async def test_a_message_that_is_sent_again_to_the_next_server_takes_effect_once(tmp_path: Path) -> None:

@@ -22,13 +22,29 @@ def receive(frames: list[bytes]) -> list[bytes]:
     return [body for frame in frames if (body := inbox.take(frame)) is not None]
 
 
-@pytest.mark.parametrize("size", [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 10 * PIECE_BYTES + 7])
+SIZES = [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 10 * PIECE_BYTES + 7]
+
+
+@pytest.mark.parametrize("size", [*SIZES, MAX_FRAME_BYTES - 5, MAX_FRAME_BYTES - 4, 3 * MAX_FRAME_BYTES + 7])
 def test_a_message_arrives_unchanged(size: int) -> None:
     body = random.Random(size).randbytes(size)
     outbox = Outbox()
     outbox.add_in_order(body, session_id="a")
-    outbox.add(body)
-    assert receive(drain(outbox)) == [body, body] and outbox.unsent_bytes == 0
+    count = outbox.add(body)
+    frames = drain(outbox)
+    assert receive(frames) == [body, body] and outbox.unsent_bytes == 0
+    assert receive(frames[:count]) == [body], "it overtakes"
+    assert max(len(frame) for frame in frames) <= MAX_FRAME_BYTES
+
+
+def test_messages_that_overtake_keep_their_order_though_one_is_large() -> None:
+    outbox = Outbox()
+    outbox.add_in_order(bytes(2 * PIECE_BYTES), session_id="a")
+    frames = [outbox.next_frame()]
+    bodies = [b"before", bytes(MAX_FRAME_BYTES), b"after"]
+    for body in bodies:
+        outbox.add(body)
+    assert receive([frame for frame in frames if frame] + drain(outbox)) == [*bodies, bytes(2 * PIECE_BYTES)]
 
 
 def test_an_overtaking_message_waits_for_at_most_one_piece() -> None:
@@ -86,6 +102,6 @@ def test_the_size_and_number_of_incoming_messages_are_bounded() -> None:
 
 def test_a_message_that_is_too_large_is_not_sent() -> None:
     with pytest.raises(LinkBroken):
-        Outbox().add(bytes(MAX_FRAME_BYTES))
+        Outbox().add(bytes(MAX_MESSAGE_BYTES + 1))
     with pytest.raises(LinkBroken):
         Outbox().add_in_order(bytes(MAX_MESSAGE_BYTES + 1), session_id="a")

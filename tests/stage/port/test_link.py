@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 from contextlib import suppress
 
 import pytest
 
 from visavis.stage.port.connection import StreamConnection
+from visavis.stage.port.frames import MAX_FRAME_BYTES, PIECE_BYTES
 from visavis.stage.port.link import Link
-from visavis.stage.port.messages import TakeNote
+from visavis.stage.port.messages import TakeNote, decode_from_server
 from visavis.stage.port.notes import KeptNote
 
 pytestmark = pytest.mark.anyio
@@ -43,6 +45,32 @@ async def test_what_was_flushed_arrives_though_this_process_is_killed(note_bytes
         writer.cancel()
         await link.aclose()
         theirs.close()
+
+
+async def test_a_note_that_is_larger_than_a_frame_is_flushed_when_all_of_it_has_left() -> None:
+    ours, theirs = socket.socketpair()
+    sender = Link(StreamConnection(*await asyncio.open_connection(sock=ours)))
+    receiver = Link(StreamConnection(*await asyncio.open_connection(sock=theirs, limit=PIECE_BYTES)))
+    writer = asyncio.create_task(sender.run_writer())
+    try:
+        notes = [
+            TakeNote(session_id="s", note=KeptNote(number=number, note=random.Random(number).randbytes(size)))
+            for number, size in enumerate((10, 3 * MAX_FRAME_BYTES, 10))
+        ]
+        for note in notes:
+            sender.send(note)
+        flushing = asyncio.create_task(sender.flush())
+        for note in notes[:2]:
+            for _ in range(LOOP_TURNS):
+                await asyncio.sleep(0)
+            assert not flushing.done()
+            assert decode_from_server(await receiver.receive() or b"") == note
+        await flushing
+        assert decode_from_server(await receiver.receive() or b"") == notes[2]
+    finally:
+        writer.cancel()
+        await sender.aclose()
+        await receiver.aclose()
 
 
 def read_all(connected: socket.socket) -> bytes:

@@ -2,7 +2,8 @@
 
 Messages of a session that must stay in order are sent in pieces of PIECE_BYTES; the sessions take turns, piece by
 piece. All other messages are sent whole, before these pieces. So an overtaking message waits for at most one piece, and
-the speech of one session delays that of another by at most one piece per turn.
+the speech of one session delays that of another by at most one piece per turn. An overtaking message that is larger
+than a frame, which is rare, is sent in pieces, too, with nothing between them.
 
 A frame is one byte for its kind, four bytes for the number of its stream (big-endian; 0 for a whole message), and the
 body.
@@ -16,7 +17,7 @@ from itertools import count
 from visavis.errors import LinkBroken
 
 PIECE_BYTES = 32 * 1024
-MAX_FRAME_BYTES = 1024 * 1024  # the largest whole message is an SDP offer of 64 KiB
+MAX_FRAME_BYTES = 1024 * 1024  # of whole messages only notes of a conversation are larger, and those seldom
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024  # 600 s of speech at 48 kHz in one call take 57.6 MB
 MAX_STREAMS = 256  # messages that arrive in pieces at the same time: one for each session
 
@@ -33,16 +34,25 @@ class Outbox:
         self._numbers = count(1)
         self.unsent_bytes = 0
 
-    def add(self, body: bytes) -> None:
-        """Add a message that overtakes those in order. Raises `LinkBroken` for one of more than MAX_FRAME_BYTES."""
-        if len(body) > MAX_FRAME_BYTES - _HEADER_BYTES:
-            raise LinkBroken(f"A message of {len(body)} bytes is too large to be sent whole")
-        self._overtaking.append(_frame(_WHOLE, 0, body))
+    def add(self, body: bytes) -> int:
+        """Add a message that overtakes those in order; return how many frames it is. Raises `LinkBroken` for
+        one of more than MAX_MESSAGE_BYTES.
+        """
+        if len(body) > MAX_MESSAGE_BYTES:
+            raise LinkBroken(f"A message of {len(body)} bytes is too large")
         self.unsent_bytes += len(body)
+        if len(body) <= MAX_FRAME_BYTES - _HEADER_BYTES:
+            self._overtaking.append(_frame(_WHOLE, 0, body))
+            return 1
+        number, whole = next(self._numbers) & 0xFFFFFFFF, memoryview(body)
+        pieces = [whole[at : at + PIECE_BYTES] for at in range(0, len(body), PIECE_BYTES)]
+        self._overtaking += (_frame(_PIECE, number, piece) for piece in pieces[:-1])
+        self._overtaking.append(_frame(_LAST, number, pieces[-1]))
+        return len(pieces)
 
     def add_in_order(self, body: bytes, *, session_id: str) -> None:
-        """Add a message that is sent in pieces, after the session's earlier ones. Raises `LinkBroken` for one of more
-        than MAX_MESSAGE_BYTES.
+        """Add a message that is sent in pieces, after the session's earlier ones. Raises `LinkBroken` for one of
+        more than MAX_MESSAGE_BYTES.
         """
         if len(body) > MAX_MESSAGE_BYTES:
             raise LinkBroken(f"A message of {len(body)} bytes is too large")

@@ -29,7 +29,7 @@ class Link:
         self._outbox_changed = asyncio.Event()  # set by `send` and `finish`
         self._closing = False
         self._writing = False  # `run_writer` is sending a frame
-        self._overtaking = self._overtaking_sent = 0  # how many messages that overtake others, and were sent
+        self._overtaking = self._overtaking_sent = 0  # how many frames that overtake others, and were sent
         self._flushes: deque[tuple[int, asyncio.Future[None]]] = deque()  # until how many were sent
         self._writer_ended = False
 
@@ -37,7 +37,7 @@ class Link:
         """Send a message. Speech, the commands that must stay in order with it, and what a stage holds of a session
         wait for their turn; all other messages overtake them.
 
-        Raises `LinkBroken` if more than MAX_UNSENT_BYTES wait already.
+        Raises `LinkBroken` if more than MAX_UNSENT_BYTES wait already, or for a message that is too large.
         """
         if self._outbox.unsent_bytes > MAX_UNSENT_BYTES:
             raise LinkBroken("The other end does not read")
@@ -46,8 +46,7 @@ class Link:
         elif isinstance(message, Held):
             self._outbox.add_in_order(encode(message), session_id=message.session.spec.session_id)
         else:
-            self._outbox.add(encode(message))
-            self._overtaking += 1
+            self._overtaking += self._outbox.add(encode(message))
         if not self._writing and not self._closing:
             self._send_now()
         self._outbox_changed.set()
