@@ -67,6 +67,7 @@ export class AvatarSession extends AvatarSessionWithEvents {
   private look: Look = {};
   private scene: Scene | undefined; // set by `start`
   private id: string | undefined; // set when the session was created
+  private endedEarly: AvatarLost | undefined; // before its create was answered
   private failure: VisavisError | undefined;
   private isStarted = false;
   private isReady = false;
@@ -190,6 +191,7 @@ export class AvatarSession extends AvatarSessionWithEvents {
     if (Object.keys(sent).length > 0) body["output"] = sent;
     body["options"] = { join_timeout: JOIN_TIMEOUT_S };
     this.id = await this.service.create(body, signal);
+    if (this.endedEarly !== undefined) throw this.endedEarly;
     if (this.look !== sent) scene.calls.send("visavis.output", { ...this.look });
   }
 
@@ -276,7 +278,9 @@ export class AvatarSession extends AvatarSessionWithEvents {
     } else if (told["state"] === "error") {
       log().warn(`the avatar cannot speak what it was sent: ${reason}`);
     } else if (told["state"] === "ended" && this.closing === undefined) {
-      this.spawn(this.fail(new AvatarLost(`The avatar's session has ended: ${reason || "without a reason"}`)));
+      const ended = new AvatarLost(`The avatar's session has ended: ${reason || "without a reason"}`);
+      if (this.id !== undefined) this.spawn(this.fail(ended));
+      else this.endedEarly = ended; // perhaps because its create is given up: then that says why
     }
   };
 

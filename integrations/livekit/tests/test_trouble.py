@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from livekit import rtc
@@ -86,6 +90,67 @@ async def test_a_server_that_has_no_place_says_so(scene: Scene) -> None:
             await avatar.wait_ready()
         assert len(failures) == 1
         await avatar.aclose()
+
+
+@pytest.mark.parametrize(
+    "answered",
+    [
+        pytest.param(True, id="answered afterwards"),
+        pytest.param(False, id="never answered", marks=pytest.mark.conformance),
+    ],
+)
+async def test_a_session_that_ends_before_its_create_was_answered(
+    scene: Scene, client: AsyncVisavis, answered: bool
+) -> None:
+    """What the create was given up for is told; an answer that comes is that of a session which has ended."""
+    may_answer = asyncio.Event()
+    async with _slow_create(may_answer) as url:
+        avatar = visavis.AvatarSession(avatar="iris", api_url=url, metadata={"room": scene.name})
+        failures = failures_of(avatar)
+        await avatar.start(scene.session, scene.room)
+        await scene.start_session()
+        await scene.user.wait_pictures(avatar.avatar_identity)
+        assert avatar.session_id is None
+        async for session in client.sessions.list(metadata={"room": scene.name}):
+            await client.sessions.end(session.id)
+        await scene.user.wait_alone_with("agent")
+        if answered:
+            may_answer.set()
+        error = visavis.AvatarLost if answered else visavis.AvatarNotReady
+        with pytest.raises(error, match="ended_by_client" if answered else "has not joined the room"):
+            await avatar.wait_ready()
+        assert len(failures) == 1
+        may_answer.set()
+        await avatar.aclose()
+
+
+@asynccontextmanager
+async def _slow_create(may_answer: asyncio.Event) -> AsyncIterator[str]:
+    """Yield the address of a way to the server that holds the answer to a create until it may come."""
+    service = urlsplit(os.environ["VISAVIS_API_URL"])
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(service.hostname, service.port)
+        created = False
+
+        async def ask() -> None:
+            nonlocal created
+            while data := await reader.read(65_536):
+                created = created or b"POST /v1/sessions " in data
+                back.write(data)
+            back.close()
+
+        async def answer() -> None:
+            while data := await there.read(65_536):
+                if created:
+                    await may_answer.wait()
+                writer.write(data)
+            writer.close()
+
+        await asyncio.gather(ask(), answer(), return_exceptions=True)
+
+    async with await asyncio.start_server(take, "127.0.0.1", 0) as way:
+        yield f"http://127.0.0.1:{way.sockets[0].getsockname()[1]}"
 
 
 async def test_the_agents_own_voice_begins_when_somebody_can_hear_it(scene: Scene) -> None:

@@ -1,5 +1,7 @@
 // What becomes of a conversation when the avatar does not come, goes, or is not wanted.
 
+import { connect, createServer, type AddressInfo } from "node:net";
+
 import { type JobContext, runWithJobContextAsync, voice } from "@livekit/agents";
 import { EncryptionType, type KeyProviderOptions, Room } from "@livekit/rtc-node";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -12,6 +14,27 @@ function failuresOf(avatar: visavis.AvatarSession): visavis.VisavisError[] {
   const failures: visavis.VisavisError[] = [];
   avatar.on("avatar_failed", (error) => failures.push(error));
   return failures;
+}
+
+/** A way to the server that holds the answer to a create until it may come. */
+async function slowCreate(): Promise<{ url: string; letAnswer: () => void; close: () => void }> {
+  const service = new URL(process.env["VISAVIS_API_URL"]!);
+  let letAnswer = (): void => undefined;
+  const mayAnswer = new Promise<void>((resolve) => (letAnswer = resolve));
+  const way = createServer((client) => {
+    const server = connect(Number(service.port), service.hostname);
+    let answered = Promise.resolve();
+    client.on("data", (data) => {
+      if (data.includes("POST /v1/sessions ")) answered = mayAnswer;
+      server.write(data);
+    });
+    server.on("data", (data) => void answered.then(() => client.write(data)));
+    client.on("close", () => server.destroy());
+    server.on("close", () => void answered.then(() => client.destroy()));
+    for (const socket of [client, server]) socket.on("error", () => undefined); // whoever has left is told nothing
+  });
+  await new Promise<void>((resolve) => way.listen(0, "127.0.0.1", resolve));
+  return { url: `http://127.0.0.1:${(way.address() as AddressInfo).port}`, letAnswer, close: () => way.close() };
 }
 
 describe.runIf(isReached)("without an avatar", () => {
@@ -101,6 +124,33 @@ describe.runIf(isReached)("without an avatar", () => {
     await scene.user.waitLoud("agent", 0.4);
     await avatar.aclose();
   });
+
+  for (const [when, answered, run] of [
+    ["is answered afterwards", true, test],
+    ["is never answered", false, long],
+  ] as const) {
+    run(`whose session ends before its create ${when}, what has kept it is told`, async () => {
+      const way = await slowCreate();
+      const avatar = new visavis.AvatarSession({ apiUrl: way.url, metadata: { room: scene.name } });
+      const failures = failuresOf(avatar);
+      await avatar.start(scene.session, scene.room);
+      await scene.startSession();
+      await scene.user.waitPictures(avatar.avatarIdentity);
+      expect(avatar.sessionId).toBeUndefined();
+      const { sessions } = await ask(`/v1/sessions?metadata.room=${scene.name}`);
+      for (const session of sessions) await post(`/v1/sessions/${session.session_id}/end`);
+      await scene.user.waitAloneWith("agent");
+      if (answered) way.letAnswer();
+      await expect(avatar.waitReady()).rejects.toMatchObject({
+        name: answered ? "AvatarLost" : "AvatarNotReady",
+        message: expect.stringContaining(answered ? "ended_by_client" : "has not joined the room"),
+      });
+      expect(failures.length).toBe(1);
+      way.letAnswer();
+      await avatar.aclose();
+      way.close();
+    });
+  }
 
   test("in the console and without sound no session is started", async () => {
     const inConsole = new visavis.AvatarSession({ metadata: { room: scene.name } });

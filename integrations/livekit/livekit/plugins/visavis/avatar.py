@@ -87,6 +87,7 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_ready", "avatar_failed", "
         self._hold_for_viewer_s = hold_for_viewer_s
         self._identity, self._name = f"visavis-avatar-{secrets.token_hex(4)}", participant_name
         self._document: SessionDocument | None = None  # set when the session was created
+        self._ended_early: AvatarLost | None = None  # before its create was answered
         self._failure: VisavisError | None = None
         self._settled = asyncio.Event()  # the avatar is ready, or has failed, or none comes
         self._closing: asyncio.Task[None] | None = None  # set by the first `aclose`
@@ -210,6 +211,8 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_ready", "avatar_failed", "
             options={"options": {"join_timeout": JOIN_TIMEOUT_S}},
         )
         self._document = created.document
+        if self._ended_early is not None:
+            raise self._ended_early
         if self._calls is not None and self._look != sent:
             self._calls.send("visavis.output", self._look)
 
@@ -306,7 +309,11 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_ready", "avatar_failed", "
             case "error":
                 logger.warning(f"the avatar cannot speak what it was sent: {reason}")
             case "ended" if self._closing is None:
-                self._spawn(self._fail(AvatarLost(f"The avatar's session has ended: {reason or 'without a reason'}")))
+                ended = AvatarLost(f"The avatar's session has ended: {reason or 'without a reason'}")
+                if self._document is not None:
+                    self._spawn(self._fail(ended))
+                else:  # perhaps because its create is given up: then that says why
+                    self._ended_early = ended
 
     async def _fail(self, error: VisavisError) -> None:
         """Go on without the avatar, or end the agent's session. The first failure counts."""
