@@ -339,7 +339,7 @@ export class AvatarSession extends AvatarSessionWithEvents {
       room.off(RoomEvent.ParticipantDisconnected, this.onParticipantLeft);
       room.off(RoomEvent.DataReceived, this.onData);
       if (agent.output.audio === output && scene.before !== undefined) agent.output.audio = scene.before;
-      else if (isInChain(output, agent.output.audio)) output.failOver(scene.voice);
+      else output.failOver(scene.voice); // an avatar that has taken over may fall back to this output
       output.close();
       scene.calls.close();
       stream.close();
@@ -369,16 +369,6 @@ function lookOf({ background, framing, emotion }: Look): Look {
 /** Return why an agent needs no avatar, undefined if it needs one. */
 function noSoundIn(agent: voice.AgentSession): string | undefined {
   return agent.output.audioEnabled ? undefined : "the agent's session has no sound";
-}
-
-/** Return whether an output is one of a chain. */
-function isInChain(output: voice.AudioOutput, chain: voice.AudioOutput | null | undefined): boolean {
-  for (let one = chain ?? undefined; one !== undefined; one = nextOf(one)) if (one === output) return true;
-  return false;
-}
-
-function nextOf(output: voice.AudioOutput): voice.AudioOutput | undefined {
-  return (output as unknown as { nextInChain?: voice.AudioOutput }).nextInChain;
 }
 
 /** Close an agent's session because of an error, which its event `close` carries as one of the voice. */

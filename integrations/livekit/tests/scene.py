@@ -41,16 +41,20 @@ async def voice(seconds: float, *, rate_hz: int = RATE_HZ) -> AsyncIterator[rtc.
 
 @dataclass(slots=True)
 class Track:
-    """What a user receives of one participant: pictures, and the level of each 10 ms of sound. `onsets_s`: where sound
-    began after silence, in all that was heard; `loud_until_s`: where it was loud last; `first_onset_s`: when the first
-    sound came, monotonic.
+    """What a user receives of one participant: pictures, and the level of each 10 ms of sound. `seen_s`: when each
+    picture came, monotonic; `onsets_s`: where sound began after silence, in all that was heard; `loud_until_s`: where
+    it was loud last; `first_onset_s`: when the first sound came, monotonic.
     """
 
-    pictures: int = 0
+    seen_s: list[float] = field(default_factory=list)
     levels: list[float] = field(default_factory=list)
     onsets_s: list[float] = field(default_factory=list)
     loud_until_s: float = 0.0
     first_onset_s: float | None = None
+
+    @property
+    def pictures(self) -> int:
+        return len(self.seen_s)
 
     @property
     def loud_s(self) -> float:
@@ -132,7 +136,7 @@ class User:
         stream = rtc.VideoStream(track)
         try:
             async for _ in stream:
-                seen.pictures += 1
+                seen.seen_s.append(time.monotonic())
                 self.changed.set()
         finally:
             await stream.aclose()

@@ -20,6 +20,7 @@ from scene import voice as spoken
 from visavis_client import AsyncVisavis, NoCapacity, Unauthorized, VisavisError
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+WITHOUT_PICTURE_S = 0.5  # while one avatar takes over from another
 
 
 def failures_of(avatar: visavis.AvatarSession) -> list[VisavisError]:
@@ -227,7 +228,7 @@ async def test_an_avatar_that_dies_interrupts_the_sentence_and_the_next_is_heard
 
 
 @pytest.mark.conformance
-async def test_another_avatar_takes_over_in_the_middle_of_a_sentence(scene: Scene) -> None:
+async def test_another_avatar_takes_over_in_the_middle_of_a_sentence(scene: Scene, client: AsyncVisavis) -> None:
     old, new = visavis.AvatarSession(avatar="iris"), visavis.AvatarSession(avatar="leo")
     await old.start(scene.session, scene.room)
     await scene.start_session()
@@ -239,7 +240,37 @@ async def test_another_avatar_takes_over_in_the_middle_of_a_sentence(scene: Scen
     await said.wait_for_playout()
     assert said.interrupted
     said = scene.say(1.0)
+    await new.wait_ready()
     await old.aclose()  # late: the new one stays
+    await said.wait_for_playout()
+    assert not said.interrupted
+    await scene.user.wait_loud(new.avatar_identity, 0.9)
+    assert new.avatar_identity in scene.user.room.remote_participants
+    gap_s = scene.user.of(new.avatar_identity).seen_s[0] - scene.user.of(old.avatar_identity).seen_s[-1]
+    print(f"the next avatar's first picture {1000 * gap_s:+.0f} ms after the last of the one before")
+    assert gap_s <= WITHOUT_PICTURE_S
+
+    failed = asyncio.Event()
+    new.on("avatar_failed", lambda _: failed.set())
+    assert new.session_id is not None
+    await client.sessions.end(new.session_id)
+    await failed.wait()  # without any avatar the agent speaks itself
+    said = scene.say(0.5)
+    await said.wait_for_playout()
+    assert not said.interrupted
+    await scene.user.wait_loud("agent", 0.4)
+    await new.aclose()
+
+
+@pytest.mark.conformance
+async def test_an_avatar_that_is_closed_before_the_next_one_has_come_leaves_it_alone(scene: Scene) -> None:
+    old, new = visavis.AvatarSession(avatar="iris"), visavis.AvatarSession(avatar="leo")
+    await old.start(scene.session, scene.room)
+    await scene.start_session()
+    await old.wait_ready()
+    await new.start(scene.session, scene.room)
+    said = scene.say(1.0)
+    await old.aclose()
     await said.wait_for_playout()
     assert not said.interrupted
     await scene.user.wait_loud(new.avatar_identity, 0.9)

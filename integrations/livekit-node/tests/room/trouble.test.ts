@@ -228,6 +228,14 @@ describe.runIf(isReached)("without an avatar", () => {
     await second.waitForPlayout();
     expect(second.interrupted).toBe(false);
     await scene.user.waitLoud(next.avatarIdentity, 0.9);
+
+    const failed = new Promise((resolve) => next.on("avatar_failed", resolve));
+    await post(`/v1/sessions/${next.sessionId}/end`);
+    await failed; // without any avatar the agent speaks itself
+    const third = scene.say(0.5);
+    await third.waitForPlayout();
+    expect(third.interrupted).toBe(false);
+    await scene.user.waitLoud("agent", 0.4);
     await next.aclose();
   });
 

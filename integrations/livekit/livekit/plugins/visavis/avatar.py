@@ -369,11 +369,10 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_ready", "avatar_failed", "
             agent.off("user_state_changed", self._user_state_changed)
             room.off("participant_disconnected", self._participant_left)
             room.off("data_received", self._data_received)
-            if _tail(agent.output.audio) is output:
-                if self._before is not None:
-                    agent.output.replace_audio_tail(self._before)
-                else:
-                    output.fail_over(self._voice)
+            if _tail(agent.output.audio) is output and self._before is not None:
+                agent.output.replace_audio_tail(self._before)
+            else:  # an avatar that has taken over may fall back to this output
+                output.fail_over(self._voice)
             output.aclose()
         if self._calls is not None:
             await self._calls.aclose()
