@@ -6,23 +6,29 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sqlite3
+import time
 from collections.abc import AsyncIterator
+from contextlib import closing
 from typing import Any
+from urllib.parse import urljoin
 
 import anyio
 import httpx
 import pytest
-from playwright.async_api import Browser, Route, expect
+from playwright.async_api import Browser, Response, Route, expect
 
 from tests.e2e.browser import BLOCK_SOUND, CHROMIUM, chromium, opened_page
 from tests.live_server import LiveServer
+from visavis.sessions.browser_tokens import REJOIN_MS
+from visavis.sessions.tokens import token_hash
 
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
 ]
-TIMEOUT_MS = 30_000
+TIMEOUT_MS, REJOIN_S = 30_000, REJOIN_MS / 1000
 
 PAGE = """<!doctype html><html lang="en"><title>Somebody's page</title>
 <main><div id="left"></div><div id="right"></div><button id="sound">Sound</button></main>
@@ -170,3 +176,61 @@ async def test_it_tells_a_refusal_or_an_end_and_never_both(
         assert await told(tokens["watch"]) == [["state", "ended"], ["ended", "ended_by_client"]]
         assert await told(tokens["watch"], tokens["speak"]) == [["state", "ended"], ["ended", "ended_by_client"]]
         assert await page.evaluate("faults") == []
+
+
+async def test_a_token_that_has_run_out_is_renewed_once_when_the_room_is_joined_again(
+    browser: Browser, server: LiveServer, http: httpx.AsyncClient
+) -> None:
+    """Whoever was in may come back with the old one for a minute. The page is not loaded again."""
+    created = (await http.post("/v1/sessions", json={"avatar": server.look})).json()["session"]
+    address, room = f"/v1/sessions/{created['session_id']}", created["room"]["url"]
+    tokens = [
+        (await http.post(f"{address}/tokens", json={"purpose": "watch"})).json()["token"]["token"] for _ in range(2)
+    ]
+    operator = {"authorization": f"Bearer {created['room']['token']}"}
+    viewers: asyncio.Queue[str] = asyncio.Queue()  # the address of each connection
+
+    def note(response: Response) -> None:
+        if response.request.method == "POST" and response.status == 201:
+            viewers.put_nowait(urljoin(response.url, response.headers["location"]))
+
+    async with opened_page(browser, f"{server.base_url}/healthz", expected="Failed to load") as page:
+        page.on("response", note)
+        await page.evaluate(f"import('/client.js').then(() => {{ {PLACE} }})")
+        await page.evaluate(
+            """([room, tokens]) => {
+              window.asked = [];
+              const avatar = place("body", room, "");
+              avatar.getToken = (purpose) => { asked.push(purpose); return tokens[asked.length - 1]; };
+            }""",
+            [room, tokens],
+        )
+        avatar = page.locator("visavis-avatar")
+        await expect(avatar).to_have_attribute("state", "live", timeout=TIMEOUT_MS)
+        connection = await viewers.get()
+        for expired_s, asked in ((1.0, ["watch"]), (REJOIN_S + 1.0, ["watch", "watch"])):
+            expire(server, tokens[0], ago_s=expired_s)
+            assert (await http.delete(connection, headers=operator)).status_code == 200
+            connection = await viewers.get()
+            await expect(avatar).to_have_attribute("state", "live", timeout=TIMEOUT_MS)
+            assert await page.evaluate("asked") == asked
+        await page.evaluate(
+            """async () => {
+              const video = document.querySelector("visavis-avatar").shadowRoot.querySelector("video");
+              const shown = () => video.getVideoPlaybackQuality().totalVideoFrames;
+              const before = shown();
+              while (shown() < before + 10) await new Promise((resolve) => setTimeout(resolve, 20));
+            }"""
+        )
+        assert await page.evaluate("told.filter(([_, state]) => state === 'refused' || state === 'ended')") == []
+        assert await page.evaluate("faults") == []
+    assert (await http.post(f"{address}/end")).status_code == 200
+
+
+def expire(server: LiveServer, token: str, *, ago_s: float) -> None:
+    """Let a token have run out so long ago."""
+    at_ms = round(1000 * (time.time() - ago_s))
+    assert server.process.data_dir is not None
+    with closing(sqlite3.connect(server.process.data_dir / "visavis.db", timeout=10)) as database, database:
+        change = "UPDATE browser_tokens SET expires_at_ms = ? WHERE hash = ?"
+        assert database.execute(change, (at_ms, token_hash(token))).rowcount == 1

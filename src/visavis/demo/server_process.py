@@ -58,6 +58,7 @@ class ServerProcess:
         prefix: Sequence[str] = (),
     ) -> None:
         self.port = port or free_port()
+        self.data_dir = data_dir
         self._host = host
         self._prefix = prefix
         self.base_url = f"http://127.0.0.1:{self.port}"
