@@ -24,26 +24,29 @@ class Finished:
 @dataclass(slots=True)
 class Seen:
     """What the agent has seen of the avatar: pictures, and the level of each 10 ms of its sound; of those that were not
-    silent the pitch, too. `last_loud_s`: when such a one came last, monotonic.
+    silent the pitch, too. `loud_from_s`, `last_loud_s`: when such ones came after a silence of 100 ms, and when one
+    came last; monotonic.
     """
 
     pictures: int = 0
     size: tuple[int, int] = (0, 0)
     levels: list[float] = field(default_factory=list)
     pitches_hz: list[float] = field(default_factory=list)
+    loud_from_s: list[float] = field(default_factory=list)
     last_loud_s: float = 0.0
 
 
 class Agent:
     """Call `join`, then `speak` and `clear`. `served_by`: the identity of its avatar. `finished`: what that has told.
-    `active`: who was told as an active speaker.
+    `started_s`: when it told of the first sample of each segment, monotonic. `active`: who was told as an active
+    speaker.
     """
 
     def __init__(self, server: LiveKitServer, room: str, identity: str = "agent", *, served_by: str = "avatar") -> None:
         self._server, self.room_name, self.identity, self.served_by = server, room, identity, served_by
         self.room = rtc.Room()
         self.finished: list[Finished] = []
-        self.started = 0
+        self.started_s: list[float] = []
         self.states: list[dict[str, str]] = []
         self.seen = Seen()
         self.active: set[str] = set()
@@ -121,6 +124,10 @@ class Agent:
             await self._changed.wait()
         return self.finished
 
+    @property
+    def started(self) -> int:
+        return len(self.started_s)
+
     async def wait_started(self, count: int) -> None:
         while self.started < count:
             self._changed.clear()
@@ -155,7 +162,7 @@ class Agent:
         return ""
 
     async def _playback_started(self, call: rtc.RpcInvocationData) -> str:
-        self.started += 1
+        self.started_s.append(time.monotonic())
         self._changed.set()
         return ""
 
@@ -189,4 +196,6 @@ class Agent:
             if self.seen.levels[-1] > 500:
                 self.seen.pitches_hz.append(pitch_hz(samples, 48_000))
                 self.seen.last_loud_s = time.monotonic()
+                if max(self.seen.levels[-11:-1], default=0.0) <= 500:
+                    self.seen.loud_from_s.append(self.seen.last_loud_s)
             self._changed.set()

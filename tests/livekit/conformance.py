@@ -14,8 +14,8 @@ import sqlite3
 import statistics
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import closing, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import httpx
@@ -71,19 +71,21 @@ async def test_create_to_video_published(client: AsyncVisavis, livekit: LiveKitS
 async def test_turns_and_their_ends(client: AsyncVisavis, livekit: LiveKitServer, agent: Agent) -> None:
     session = await start(client, livekit, agent)
     await agent.wait_seen(pictures=3)
-    to_sound, to_end, errors = [], [], []
+    to_sound, to_started, to_end, errors = [], [], [], []
     for turn in range(1, TURNS + 1):
         loud_s, begun_s = agent.loud_s(), time.monotonic()
         await agent.speak(0.6)
         await agent.wait_seen(loud_s=loud_s + 0.01)
         to_sound.append(time.monotonic() - begun_s)
         end = (await agent.wait_finished(turn))[-1]
+        to_started.append(agent.seen.loud_from_s[-1] - agent.started_s[-1])
         told_s = time.monotonic()
         await agent.wait_quiet(0.2)
         to_end.append(abs(told_s - agent.seen.last_loud_s))
         errors.append(abs(end.position_s - 0.6))
         assert not end.interrupted
     show("first byte to sound heard", to_sound)
+    show("playback_started, until its first sample was heard", to_started)
     show("playback_finished, from the last sample that was heard", to_end)
     show("its position against what was sent", errors)
     assert max(errors) <= 0.04
@@ -164,10 +166,12 @@ async def test_agents_that_are_killed_at_random_moments_leave_nothing(
     """
     stages = children(os.getpid(), "visavis.stage")
     before = sum(map(sockets, stages))
-    lags_s = await asyncio.gather(
-        *(_kill(client, server, livekit, sign, kill_at) for kill_at in ("joined", "create", "started", "later"))
-    )
-    told_s = [lag_s for lag_s in lags_s if lag_s is not None]
+    async with asyncio.TaskGroup() as group:  # one that fails ends the others, and their agents with them
+        killing = [
+            group.create_task(_kill(client, server, livekit, sign, kill_at))
+            for kill_at in ("joined", "create", "started", "later")
+        ]
+    told_s = [lag_s for lag_s in (kill.result() for kill in killing) if lag_s is not None]
     show(f"{sign.name}: from the LiveKit server's word until the session has ended", told_s)
     assert max(told_s) <= ENDED_WITHIN_S
     while sum(map(sockets, stages)) > before:  # noqa: ASYNC110  # looks at other processes
@@ -187,24 +191,22 @@ async def _kill(
         "participant_disconnected", lambda one: gone_s.append(time.monotonic()) if one.identity == "agent" else None
     )
     await user.join(livekit.token(user.room_name, "user"))
-    token = livekit.token(user.room_name, "agent", kind="agent")
-    words = ("-m", "tests.livekit.agent_process", livekit.url, token, user.served_by)
-    agent = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=asyncio.subprocess.PIPE)
-    assert agent.stdout is not None
-    assert await agent.stdout.readline() == b"joined\n"
-    if kill_at == "joined":
-        agent.send_signal(sign)
-    creating = asyncio.create_task(start(client, livekit, user, of="agent", join_timeout=5))
-    if kill_at == "create":
-        await asyncio.sleep(random.uniform(0.0, 0.5))
-        agent.send_signal(sign)
-    session = await creating
-    if kill_at in ("started", "later"):
-        assert await agent.stdout.readline() == b"started\n"
-        await asyncio.sleep(random.uniform(0.0, 0.2) if kill_at == "started" else random.uniform(1.0, 3.0))
-        agent.send_signal(sign)
-    killed_s = time.monotonic()
-    await agent.wait()
+    async with agent_process(livekit, user) as agent:
+        assert agent.stdout is not None
+        assert await agent.stdout.readline() == b"joined\n"
+        if kill_at == "joined":
+            agent.send_signal(sign)
+        creating = asyncio.create_task(start(client, livekit, user, of="agent", join_timeout=5))
+        if kill_at == "create":
+            await asyncio.sleep(random.uniform(0.0, 0.5))
+            agent.send_signal(sign)
+        session = await creating
+        if kill_at in ("started", "later"):
+            assert await agent.stdout.readline() == b"started\n"
+            await asyncio.sleep(random.uniform(0.0, 0.2) if kill_at == "started" else random.uniform(1.0, 3.0))
+            agent.send_signal(sign)
+        killed_s = time.monotonic()
+        await agent.wait()
     await ended(client, session)
     now_s = time.monotonic()
     while (reason := recorded(server, session.id)[0]) is None:  # noqa: ASYNC110  # the row is written a moment later
@@ -218,6 +220,21 @@ async def _kill(
         await asyncio.sleep(0.05)
     await user.leave()
     return now_s - gone_s[0] if gone_s else None
+
+
+@asynccontextmanager
+async def agent_process(livekit: LiveKitServer, user: Agent) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Have an agent in the room of a user, in a process of its own. It is gone when the context is left."""
+    token = livekit.token(user.room_name, "agent", kind="agent")
+    words = ("-m", "tests.livekit.agent_process", livekit.url, token, user.served_by)
+    agent = await asyncio.create_subprocess_exec(sys.executable, *words, stdout=asyncio.subprocess.PIPE)
+    try:
+        yield agent
+    finally:
+        if agent.returncode is None:
+            with suppress(ProcessLookupError):  # it has just ended
+                agent.kill()
+            await agent.wait()
 
 
 async def present(livekit: LiveKitServer, room: str) -> list[str]:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import pytest
 from visavis_client import AsyncSession, AsyncVisavis
@@ -52,9 +52,12 @@ async def start(
     *,
     of: str | None = None,
     hold_for_viewer_s: float | None = None,
+    features: Sequence[str] = (),
     **options: int,
 ) -> AsyncSession:
-    """Start a session in the room of `agent`. `of`: the agent that the avatar's token names."""
+    """Start a session in the room of `agent`. `of`: the agent that the avatar's token names. `features`: of its
+    channel, which nobody has to open.
+    """
     avatar = (await client.avatars.public())[0]
     attributes = {"lk.publish_on_behalf": of or agent.identity}
     room = {
@@ -64,4 +67,6 @@ async def start(
         "hold_for_viewer_s": hold_for_viewer_s,
     }
     wanted = {"options": options} if options else None
-    return await client.sessions.create(avatar=avatar.id, room=room, aspect_ratio="1:1", options=wanted)
+    return await client.sessions.create(
+        avatar=avatar.id, room=room, aspect_ratio="1:1", features=features, options=wanted
+    )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import statistics
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 from livekit import rtc
-from visavis_client import AsyncSession, AsyncVisavis, Refused, ServerFault
+from visavis_client import AsyncSession, AsyncVisavis, Event, Other, PlaybackFinished, Refused, ServerFault
 
 from tests.livekit.agent import Agent, Finished
 from tests.livekit.conftest import start
@@ -50,6 +52,52 @@ async def test_three_turns_are_heard_and_finish_once_with_their_positions(sessio
     assert agent.started == 3 and len(agent.finished) == 3
     await agent.wait_seen(loud_s=1.7)
     assert agent.loud_s() < 2.1
+
+
+async def test_speech_from_the_room_has_motion_metrics_and_a_record_as_that_of_a_channel(
+    client: AsyncVisavis, server: RunningServer, livekit: LiveKitServer, agent: Agent
+) -> None:
+    session = await start(client, livekit, agent, features=["motion"])
+    async with session, asyncio.TaskGroup() as group:  # its channel is open, too
+        listening = group.create_task(all_of(session))
+        await agent.speak(0.4)
+        await agent.wait_finished(1)
+        await agent.speak(4.0)
+        await agent.wait_started(2)
+        await agent.clear()
+        whole, cut = await agent.wait_finished(2)
+        headers = {"x-api-key": server.api_key}
+        async with httpx.AsyncClient(base_url=server.base_url, headers=headers) as http:
+            while True:  # the stage tells metrics once in a second
+                metrics = (await http.get(f"/v1/sessions/{session.id}/metrics")).json()["metrics"]
+                if len(metrics["utterances"]) == 2:
+                    break
+                await asyncio.sleep(0.1)
+        await session.end()
+    events = listening.result()
+    ends = [one for one in events if isinstance(one, PlaybackFinished)]
+    assert [one.interrupted for one in ends] == [whole.interrupted, cut.interrupted] == [False, True]
+    assert [one.position_s for one in ends] == [pytest.approx(one.position_s, abs=0.002) for one in (whole, cut)]
+    assert [one["utterance_id"] for one in metrics["utterances"]] == [one.utterance_id for one in ends]
+    assert metrics["speech"]["interrupted"] == metrics["interrupts"]["count"] == 1
+
+    motion = [one.data for one in events if isinstance(one, Other) and one.type == "agent.motion"]
+    first = [one for one in motion if one["utterance_id"] == ends[0].utterance_id]
+    rows = {round(50 * one["position_s"]) + at for one in first for at in range(len(one["coefficients"]))}
+    assert rows == set(range(20)), "0.4 s at 50 a second"
+    cuts = [one.data for one in events if isinstance(one, Other) and one.type == "agent.motion.cut"]
+    assert [one["utterance_id"] for one in cuts] == [ends[1].utterance_id]
+
+    with closing(sqlite3.connect(server.services.settings.data_dir / "visavis.db", timeout=10)) as database:
+        ((record,),) = database.execute("SELECT played FROM sessions WHERE id = ?", (session.id,))
+    played = json.loads(record)
+    assert (played["utterances"], played["interrupted"]) == (2, 1)
+    assert played["seconds"] == pytest.approx(whole.position_s + cut.position_s, abs=0.002)
+
+
+async def all_of(session: AsyncSession) -> list[Event]:
+    """Return what the channel tells until the session ends."""
+    return [event async for event in session.events()]
 
 
 async def test_barge_ins_leave_nothing_over(session: AsyncSession, agent: Agent) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -45,6 +46,7 @@ from visavis.stage.video import VideoPipeline, VideoSpec
 
 WIDTH_PX, HEIGHT_PX = 64, 48
 WHITE, LOUD = 100, 2000
+STARTED_WITHIN_BLOCKS = 4  # 80 ms
 
 
 class CountingRenderer(FlashingRenderer):
@@ -343,6 +345,36 @@ class Told:
     def answer(self, answer: RoomAnswer) -> None: ...
 
     def tell(self, state: str, *, reason: str, seconds_left: int | None = None) -> None: ...
+
+
+def test_a_room_is_told_of_the_beginning_of_speech_with_its_first_sound() -> None:
+    async def scenario(harness: Harness) -> None:
+        raw = RawRecorder()
+        told_at: list[int] = []  # the block that was published last
+
+        class Telling(Told):
+            def speech_started(self, utterance_id: str) -> None:
+                raw.write()
+                told_at.append(len(raw.sound) - 1)
+
+        told = Telling()
+
+        def is_quiet_after(segments: int) -> bool:
+            raw.write()
+            return len(told.finished) == segments and bool(raw.sound) and not raw.sound[-1][1].any()
+
+        harness.session.enter_room(OpenRoom(sink=raw, agent_side=told))
+        for before, segment_id in enumerate(("one", "two")):
+            await harness.until(partial(is_quiet_after, before))
+            speech = RoomSpeech(pcm=tone(200), sample_rate_hz=16_000, segment_id=segment_id, final=True)
+            harness.session.speech_arrived(speech)
+        await harness.until(partial(is_quiet_after, 2))
+        loud = [bool(np.abs(block).max() > LOUD) for _, block in raw.sound]
+        begins = [at for at in range(1, len(loud)) if loud[at] and not loud[at - 1]]
+        assert len(begins) == 2
+        assert np.abs(np.array(told_at) - begins).max() <= STARTED_WITHIN_BLOCKS
+
+    perform(scenario)
 
 
 def test_the_segments_of_a_room_that_are_lost_with_their_stage_end_on_the_next_one() -> None:
