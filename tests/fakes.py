@@ -212,6 +212,10 @@ class FakePerformer:
     def emit(self, event: PerformerEvent) -> None:
         self._events.put_nowait(event)
 
+    def leave(self) -> None:
+        self.ended = True
+        self._events.put_nowait(PerformerEnded(reason="taken"))
+
     def die(self) -> None:
         """End like a performer whose stage process is killed."""
         self.ended = True

@@ -357,7 +357,11 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._hands_over:
+            self.services.server_lease.keep()
             await self._leave_sessions(sockets or [])
+        elif await self.services.server_lease.has_others():
+            await self._leave_sessions(sockets or [])
+            await self.services.server_lease.leave()
         else:
             self.services.fleet.leave()
             await drain(self.services.live, within_s=self._drain_s, is_forced=lambda: self._forced)
@@ -367,7 +371,9 @@ class Server(uvicorn.Server):
                 task.cancel()
 
     async def _leave_sessions(self, sockets: list[socket.socket]) -> None:
-        """Leave all sessions to the next server. New connections go to it from the beginning."""
+        """Leave all sessions to the next server, or to the others of a fleet. New connections go there from the
+        beginning.
+        """
         log.info("server_hands_over", sessions=len(self.services.live.table.running))
         for server in self.servers:
             server.close()

@@ -289,6 +289,11 @@ class Settings(NetworkSettings, VoiceSettings):
     stage_source_url: str | None = Field(
         default=None, description="The address where stages on other machines reach this server."
     )
+    server_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s?#]+$",
+        description="The address where the other servers of a fleet reach this one. Default: VISAVIS_STAGE_SOURCE_URL.",
+    )
     max_avatars_per_account: int = Field(default=500, ge=1, description="Looks; each takes about 1 MB and its photo.")
     max_created_sessions_per_account: int = Field(default=1000, ge=1, description="Sessions that wait to be started.")
     max_backgrounds_per_account: int = Field(

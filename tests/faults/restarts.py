@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
@@ -134,17 +134,26 @@ def place(folder: Path, **environment: str) -> Iterator[Place]:
                 os.kill(pid, signal.SIGKILL)
 
 
+class Front(Protocol):
+    """Where clients find a server."""
+
+    headers: dict[str, str]
+
+    @property
+    def base_url(self) -> str: ...
+
+
 @dataclass(slots=True, kw_only=True)
 class Session:
     """A started session, as its client knows it."""
 
-    place: Place
+    place: Front
     session_id: str
     access_token: str
     room: dict[str, str]
 
     @classmethod
-    async def start(cls, place: Place) -> Session:
+    async def start(cls, place: Front) -> Session:
         async with httpx.AsyncClient(base_url=place.base_url, headers=place.headers, timeout=WITHIN_S) as http:
             looks = (await http.get("/v1/avatars?view=flat")).json()["public_avatars"]
             created = await http.post("/v1/sessions", json={"avatar_id": looks[0]["avatar_id"]})
@@ -214,7 +223,6 @@ class Client:
 
     async def open(self) -> None:
         """Connect; try again while nobody listens."""
-        address = f"{self._session.place.base_url.replace('http', 'ws')}/v1/channel"
         features = [*self._features, *(["resume"] if self._resume else [])]
         init: dict[str, Any] = {
             "type": "session.init",
@@ -226,10 +234,13 @@ class Client:
             init["resume"] = {"received": len(self.received)}
         async with asyncio.timeout(WITHIN_S):
             while True:
+                address = f"{self._session.place.base_url.replace('http', 'ws')}/v1/channel"
                 try:
                     self.connection = await connect(address, max_size=None)
                     await self.connection.send(json.dumps(init))
                     established = json.loads(await self.connection.recv())
+                    if established.get("code") == "SERVER_CHANGES":
+                        continue
                     break
                 except (OSError, ConnectionClosed, EOFError):
                     await asyncio.sleep(0.05)  # as clients do
@@ -249,6 +260,12 @@ class Client:
             await self.connection.send(text)
         except ConnectionClosed:
             await self.come_back()
+
+    async def give_up(self) -> None:
+        """Drop the connection: the server does not answer. The next message comes back."""
+        assert self.connection is not None
+        self.connection.transport.abort()
+        await self.connection.wait_closed()
 
     async def come_back(self) -> None:
         assert self.connection is not None

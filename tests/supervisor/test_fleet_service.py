@@ -32,8 +32,8 @@ pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def serving(database: Database, folder: Path, *, port: int = 0) -> AsyncIterator[LiveServer]:
-    """Run a server of the fleet, or start it again on its folder and port."""
+async def serving(database: Database, folder: Path, *, port: int = 0, **more: str) -> AsyncIterator[LiveServer]:
+    """Run a server of the fleet, or start it again on its folder and port. `more`: settings."""
     port = port or free_port()
     settings = {
         "VISAVIS_DATABASE_URL": database.url,
@@ -41,6 +41,7 @@ async def serving(database: Database, folder: Path, *, port: int = 0) -> AsyncIt
         "VISAVIS_STAGE_SOURCE_URL": f"http://127.0.0.1:{port}",
         "VISAVIS_RATE_LIMIT_PER_MINUTE": "100000",
         "VISAVIS_STAGE_GRACE_S": "15",
+        **more,
     }
     process = ServerProcess(port=port, data_dir=folder / "server", log=folder / "server.log", settings=settings)
     with process:

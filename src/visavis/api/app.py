@@ -51,6 +51,7 @@ from visavis.api.head import HeadAsGet
 from visavis.api.operator_cookie import OperatorCookies
 from visavis.api.path_prefix import PathPrefix
 from visavis.api.probes import LoopDelay, Probe, Probes
+from visavis.api.relay import Relay, RelayedCalls
 from visavis.api.request_counts import RequestCounts
 from visavis.api.request_limits import RequestLimits
 from visavis.api.services import Readiness, Services
@@ -66,7 +67,7 @@ from visavis.channel.handshake import FEATURES
 from visavis.channel.websocket import channel_router
 from visavis.engine.images.image_type import MAX_IMAGE_BYTES
 from visavis.fleet.identity import ServerIdentity, next_identity
-from visavis.fleet.placed import Directory
+from visavis.fleet.placed import Directory, Machine, PlacedFleet
 from visavis.fleet.port import Adopted, Fleet
 from visavis.ids import new_id
 from visavis.library import PORTRAITS, LibraryPortrait
@@ -86,6 +87,7 @@ from visavis.sessions.isolated_tasks import IsolatedTasks, Vitals
 from visavis.sessions.live_sessions import LiveSessions
 from visavis.sessions.meter import Meter
 from visavis.sessions.observer import Observer
+from visavis.sessions.owner_watch import OwnerWatch
 from visavis.sessions.plan_limits import PlanLimits
 from visavis.sessions.retention import KeptDays, Retention
 from visavis.sessions.revocation import Revocation
@@ -108,6 +110,7 @@ from visavis.store.object_store import open_object_store
 from visavis.store.places import PlaceStore
 from visavis.store.records import AvatarRecord
 from visavis.store.retention import RetentionStore
+from visavis.store.session_owners import SessionOwners
 from visavis.store.sessions import SessionStore
 from visavis.store.stages import StageStore
 from visavis.store.usage import UsageStore
@@ -191,6 +194,8 @@ def create_app(
         app.add_middleware(CrossOrigin, origins=settings.cors_origins)
     app.add_middleware(RequestCounts)
     app.add_middleware(HeadAsGet)
+    if settings.fleet:
+        app.add_middleware(RelayedCalls)
     if settings.path_prefix:
         app.add_middleware(PathPrefix, prefix=settings.path_prefix)
     add_error_handlers(app, ROUTERS)
@@ -220,14 +225,19 @@ async def _open(
         wait_s=settings.database_wait_s,
     )
     stack.push_async_callback(database.aclose)
-    server_lease = await stack.enter_async_context(ServerLease.held(database, server_id=identity.server_id))
+    address = (settings.server_url or settings.stage_source_url or settings.public_url) if settings.fleet else None
+    server_lease = await stack.enter_async_context(
+        ServerLease.held(database, server_id=identity.server_id, address=address)
+    )
     session_store, idempotency = SessionStore(database, server_id=identity.server_id), IdempotencyStore(database)
     directory: StageDirectory | None = None
+    placed: PlacedFleet | None = None
     if fleet is None:  # its machines stand in the database
         beside = database.beside()
         stack.push_async_callback(beside.aclose)
         directory = StageDirectory(StageStore(database, beside=beside), session_store, server_lease)
-        fleet = _placed_fleet(settings, identity, directory, source_token=source_token)
+        placed = _placed_fleet(settings, identity, directory, server_lease, source_token=source_token)
+        fleet = placed
         adopted = await _adopt(fleet, stack)
     traces = open_traces(settings.traces_url)
     stack.push_async_callback(run_sync, traces.close)
@@ -301,6 +311,10 @@ async def _open(
         redis_url=None if settings.redis_url is None else settings.redis_url.get_secret_value(),
     )
     stack.push_async_callback(request_limits.aclose)
+    relay: Relay | None = None
+    if settings.fleet:
+        relay = Relay(SessionOwners(database), server_id=identity.server_id, secret=secret)
+        stack.push_async_callback(relay.aclose)
     services = Services(
         settings=settings,
         accounts=accounts,
@@ -334,6 +348,8 @@ async def _open(
             store=RetentionStore(database), avatars=service, observer=observer, kept=KeptDays.of(settings)
         ),
         fleet=fleet,
+        server_lease=server_lease,
+        relay=relay,
         request_limits=request_limits,
         idempotency=idempotency,
         claims=Claims(secret),
@@ -364,6 +380,16 @@ async def _open(
     tasks.start("browser_tokens", partial(live.browser_tokens.run, live.table.running, live.remove_viewer))
     tasks.start("meter", services.meter.run)
     tasks.start("server_lease", server_lease.run)
+    if placed is not None:
+        watch = OwnerWatch(
+            server=server_lease,
+            owners=SessionOwners(database),
+            store=session_store,
+            live=live,
+            stages=placed,
+            conversations=services.conversations,
+        )
+        tasks.start("owner_watch", watch.run)
     tasks.start("retention", services.retention.run)
     tasks.start("request_limits", services.request_limits.run)
     tasks.start("probes", services.probes.run)
@@ -430,10 +456,11 @@ def _fleet(settings: Settings, identity: ServerIdentity, *, source_token: str) -
     return StageFleet(remote, limits=limits)
 
 
-def _placed_fleet(settings: Settings, identity: ServerIdentity, directory: Directory, *, source_token: str) -> Fleet:
+def _placed_fleet(
+    settings: Settings, identity: ServerIdentity, directory: Directory, server: ServerLease, *, source_token: str
+) -> PlacedFleet:
     """Return the fleet of the machines in the database."""
     from visavis.fleet.admission import Limits
-    from visavis.fleet.placed import Machine, PlacedFleet
     from visavis.fleet.remote import RemoteStages
     from visavis.fleet.stages import StageFleet
     from visavis.stage.port.heartbeat import FENCED_PING_EVERY_S
@@ -453,7 +480,8 @@ def _placed_fleet(settings: Settings, identity: ServerIdentity, directory: Direc
             ping_every_s=FENCED_PING_EVERY_S,
         )
         # The database has placed the session there.
-        return StageFleet(processes, limits=Limits(measured=False), open_all=True)
+        limits = Limits(measured=False)
+        return StageFleet(processes, limits=limits, open_all=True, owns_sessions=lambda: server.owns_sessions)
 
     return PlacedFleet(directory, open_machine)
 

@@ -27,9 +27,11 @@ from visavis.errors import (
     Unauthorized,
     UnsupportedMediaType,
     ViewerNotFound,
+    VisavisError,
 )
 from visavis.ids import is_id, new_id
 from visavis.sessions.lifecycle import Status
+from visavis.sessions.live_sessions import server_changes
 from visavis.settings import IceServer
 from visavis.store.records import BrowserTokenRecord, SessionRecord
 from visavis.timestamps import now_ms
@@ -90,8 +92,10 @@ async def _open_room_with(
     return record, shown
 
 
-def _gone(record: SessionRecord, services: Services) -> Gone:
-    """The session has ended while the call was under way."""
+def _gone(record: SessionRecord, services: Services) -> VisavisError:
+    """This server does not perform the session: another one does, or it has ended while the call was under way."""
+    if services.live.is_elsewhere(record):
+        return server_changes()
     return Gone(services.live.table.current_record(record).end_reason)
 
 

@@ -16,6 +16,7 @@ from visavis.accounts.sign_ins import SignIns
 from visavis.api.addresses import Addresses
 from visavis.api.operator_cookie import OperatorCookies
 from visavis.api.probes import Probes
+from visavis.api.relay import Relay
 from visavis.api.request_limits import RequestLimits
 from visavis.avatars.picture_signatures import PictureSigner
 from visavis.avatars.service import Avatars
@@ -29,6 +30,7 @@ from visavis.sessions.live_sessions import LiveSessions
 from visavis.sessions.meter import Meter
 from visavis.sessions.retention import Retention
 from visavis.sessions.revocation import Revocation
+from visavis.sessions.server_lease import ServerLease
 from visavis.sessions.service import Sessions
 from visavis.settings import Settings
 from visavis.store.idempotency import IdempotencyStore
@@ -72,6 +74,8 @@ class Services:
     meter: Meter
     retention: Retention
     fleet: Fleet
+    server_lease: ServerLease
+    relay: Relay | None  # to the servers of a fleet that own a session
     request_limits: RequestLimits
     idempotency: IdempotencyStore
     claims: Claims

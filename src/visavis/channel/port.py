@@ -60,8 +60,11 @@ class TokenRevoked:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerChanges:
     """Another server goes on with the session: what the client has sent so far is carried out and answered, then the
-    channel closes 1012. Always the last event.
+    channel closes 1012. Always the last event. `taken`: the other one has it already, so the channel closes at once,
+    and what has no answer gets none here.
     """
+
+    taken: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

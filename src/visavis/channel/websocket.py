@@ -395,6 +395,9 @@ class _Connection:
                     self.unsent.append(event)
                     continue
                 if isinstance(event, ServerChanges):
+                    if event.taken:
+                        await self._leave_at_once(event)
+                        break
                     await self._leave_to_next_server(event)
                     return
                 if not self.protocol.wants(event):
@@ -434,6 +437,14 @@ class _Connection:
                 self.client_left = True
         finally:
             self.client_told.set()
+
+    async def _leave_at_once(self, event: ServerChanges) -> None:
+        """The session is another server's. Close without an answer to what has none: the client asks the other one."""
+        self.leaving = True
+        async with self.send_lock:
+            for action in self.protocol.receive_event(event):
+                await self._send_one(action)
+            self.client_left = True
 
     async def _leave_to_next_server(self, event: ServerChanges) -> None:
         """Take no more frames, but for interrupts that have arrived; when what was taken is answered, close. The client

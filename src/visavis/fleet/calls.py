@@ -11,7 +11,7 @@ from functools import partial
 
 import structlog
 
-from visavis.errors import PerformerLost, VisavisError
+from visavis.errors import VisavisError
 from visavis.fleet.link import StageLink
 from visavis.stage.port.messages import Command, Done, Interrupt, Offer, RemoveViewer, Result, ViewerRemoved
 from visavis.stage.port.values import Spoken
@@ -76,10 +76,10 @@ class Calls:
         if not answer.cancelled() and (error := answer.exception()) is not None:
             log.info("session_not_moved", session_id=self._session_id, error=str(error))
 
-    def fail(self, message: str) -> None:
-        """No stage will answer the calls that wait."""
+    def fail(self, error: VisavisError) -> None:
+        """No stage will answer the calls that wait: they raise `error`."""
         for call in list(self._waiting):
-            self._answer(call, PerformerLost(message))
+            self._answer(call, error)
 
     def _send(self, call: _Call) -> None:
         if self.link is not None:

@@ -19,6 +19,7 @@ from visavis.stage.port.heartbeat import CHECK_EVERY_S, PING_EVERY_S, QUIET_S, S
 from visavis.stage.port.held import HeldSession
 from visavis.stage.port.link import Link
 from visavis.stage.port.messages import (
+    OLDEST_PORT_VERSION,
     PORT_VERSION,
     Acknowledge,
     Answer,
@@ -111,7 +112,7 @@ class StageLink:
             on_message()
             answer = None if body is None else decode_from_stage(body)
             match answer:
-                case Ready(version=version) if version == PORT_VERSION:
+                case Ready(version=version) if OLDEST_PORT_VERSION <= version <= PORT_VERSION:
                     held, early = await _receive_held(link, answer.sessions, on_message, within_s=within_s)
                     return cls(address, link, writer, answer, held, early)
                 case Ready(version=version):

@@ -47,6 +47,10 @@ class Places(Protocol):
         """The session's stage has opened it, or has refused to."""
         ...
 
+    def check_owner(self) -> None:
+        """Raises `PerformerLost` while another server may own the sessions of this one."""
+        ...
+
     def is_lost(self, stage: ConnectedStage) -> bool:
         """Whether the sessions of a stage have been moved away already."""
         ...
@@ -154,6 +158,7 @@ class Moves:
 
     async def _request_open(self, performer: StagePerformer, stage: ConnectedStage) -> None:
         await self._end_on(performer, stage)  # a stage that was connected to before may have it still
+        self._places.check_owner()
         spec = performer.kept.spec
         await stage.link.request(spec.session_id, spec.epoch, performer.opening(stage.link))
 

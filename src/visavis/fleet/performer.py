@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
-from visavis.errors import PerformerLost, StaleOwner
+from visavis.errors import HandOverBegun, PerformerLost, StaleOwner, VisavisError
 from visavis.fleet.acknowledgements import Acknowledgements
 from visavis.fleet.calls import Calls
 from visavis.fleet.kept_performance import KeptPerformance
@@ -47,13 +47,17 @@ class StagePerformer:
         in_background: Callable[[Coroutine[None, None, None]], asyncio.Task[None]],
         on_ended: Callable[[str], None],
         held: HeldSession | None = None,
+        *,
+        told_s: float = 0.0,
     ) -> None:
-        """`held`: of a session that an earlier server has begun, what its stage holds of it."""
+        """`held`: of a session that another server has begun, what its stage holds of it; `told_s`: when the stage has
+        told it, on `time.monotonic`.
+        """
         self.session_id = spec.session_id
         self.kept = KeptPerformance(spec, now_s=time.monotonic())
         if held is not None:
             so_far = held.performance or PerformanceSoFar(spec=spec)
-            self.kept = KeptPerformance.of(so_far, now_s=link.ready_s)
+            self.kept = KeptPerformance.of(so_far, now_s=told_s)
             self.kept.viewers.update(held.viewers)
         self._memo = b"" if held is None else held.memo
         self._notes = Notes(() if held is None else held.notes)
@@ -68,7 +72,7 @@ class StagePerformer:
         self._events: deque[PerformerEvent] = deque()
         self._event_added = asyncio.Event()
         self._acknowledgements = Acknowledgements()  # to the present stage
-        self._ended = False
+        self._ended = self._taken = False
 
     async def speak(self, speech: Speech) -> Spoken:
         spoken = await self._request_in_order(messages.Speak(speech=speech))
@@ -153,7 +157,7 @@ class StagePerformer:
     async def _request_end(self) -> None:
         try:
             await self._request(messages.End())
-        except PerformerLost:
+        except (PerformerLost, HandOverBegun):
             pass  # its PerformerEnded is queued, or will come
         else:
             self.emit(PerformerEnded(reason="ended"))
@@ -185,12 +189,19 @@ class StagePerformer:
 
     async def _request(self, command: Command) -> Result:
         if self._ended:
-            raise PerformerLost("This performance has ended")
+            raise self._over()
         try:
             return await self._calls.request(command)
         except StaleOwner as error:
-            self.emit(PerformerEnded(reason="lost", detail=error.message))
-            raise PerformerLost("Another server owns this session") from error
+            self.emit(PerformerEnded(reason="taken", detail=error.message))
+            raise HandOverBegun from error
+
+    def _over(self) -> VisavisError:
+        return HandOverBegun() if self._taken else PerformerLost("This performance has ended")
+
+    def leave(self) -> None:
+        """See `fleet.port.Performer`."""
+        self.finish(PerformerEnded(reason="taken"))
 
     # --- going on on another stage
     @property
@@ -280,12 +291,14 @@ class StagePerformer:
         """Queue the last event, after the ends of all utterances that the stage has not ended."""
         if self._ended:
             return
-        for utterance_end in self.kept.speech.drop_all():
-            self._queue(utterance_end)
-        self._ended = True
+        self._ended, self._taken = True, end.reason == "taken"
+        if not self._taken:
+            for utterance_end in self.kept.speech.drop_all():
+                self._queue(utterance_end)
         self._on_ended(self.session_id)
         self._queue(end)
-        self._calls.fail("The stage that performed this session is gone")
+        gone = PerformerLost("The stage that performed this session is gone")
+        self._calls.fail(HandOverBegun() if self._taken else gone)
 
     def acknowledge(self, event: PerformerEvent) -> None:
         """See `fleet.port.Performer`."""

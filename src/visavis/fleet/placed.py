@@ -16,6 +16,7 @@ from functools import partial
 from itertools import count
 from typing import Any, Protocol
 
+import msgspec
 import structlog
 
 from visavis.errors import NoCapacity, PerformerLost, StaleOwner, VisavisError
@@ -53,13 +54,25 @@ class Machine:
     authority_pem: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceOnMachine:
+    """`ownership`: of the session from now on (see `PerformanceSpec`)."""
+
+    machine: Machine
+    ownership: int
+
+
 class Directory(Protocol):
     """The machines, as the database knows them. All raise `StorageUnusable` if it is away."""
 
-    async def place(self, session_id: str, shape: SessionShape) -> Machine | None:
+    async def place(self, session_id: str, shape: SessionShape) -> PlaceOnMachine | None:
         """Take a place for a session that this server starts, or whose machine's lease has ended; None if there is no
         room. Raises `StaleOwner` if the session is not this server's to place.
         """
+        ...
+
+    async def machine_of(self, session_id: str) -> Machine | None:
+        """Return the machine that performs a session; None if its lease has ended."""
         ...
 
     async def release(self, session_id: str) -> None:
@@ -100,6 +113,10 @@ class MachineFleet(Fleet, Protocol):
 
     def take_in(self, performer: StagePerformer, lost: LostStage) -> None: ...
 
+    async def take_over(self, session_id: str, *, ownership: int) -> Adopted | None: ...
+
+    def give_up(self, session_id: str) -> None: ...
+
 
 class PlacedFleet:
     """Implements `fleet.port.Fleet`. `open_machine`: makes the fleet of one machine; it connects to nothing yet."""
@@ -133,14 +150,14 @@ class PlacedFleet:
         if (releasing := self._releasing.get(spec.session_id)) is not None:
             await asyncio.shield(releasing)  # or it would give the new place back
         try:
-            machine = await self._directory.place(spec.session_id, _shape(spec))
+            place = await self._directory.place(spec.session_id, _shape(spec))
         except StaleOwner as error:
             raise PerformerLost(error.message) from error
-        if machine is None:
+        if place is None:
             raise NoCapacity("No machine of the fleet has room for this session", suggestion="Try again in a moment")
         try:
-            async with self._stages_of(machine) as fleet:
-                return await fleet.allocate(spec)
+            async with self._stages_of(place.machine) as fleet:
+                return await fleet.allocate(msgspec.structs.replace(spec, ownership=place.ownership))
         except BaseException as error:
             await self._release_shielded(spec.session_id)
             if isinstance(error, PerformerLost):
@@ -149,6 +166,22 @@ class PlacedFleet:
                     suggestion="Try again in a moment",
                 ) from error
             raise
+
+    async def take_over(self, session_id: str, *, ownership: int) -> Adopted | None:
+        """Go on with a session whose row this server has taken over from another one. `ownership`: of the row. None if
+        nobody performs it: its machine's lease has ended, or its stage process has. Raises `PerformerLost` if its
+        machine cannot be asked now, `StaleOwner` if the session has a later owner, and `StorageUnusable`.
+        """
+        machine = await self._directory.machine_of(session_id)
+        if machine is None:
+            return None
+        async with self._stages_of(machine) as fleet:
+            return await fleet.take_over(session_id, ownership=ownership)
+
+    def give_up(self, session_id: str) -> None:
+        """A session that could not be taken over has ended: a stage that performs it for this server ends it."""
+        for fleet in self._machines.values():
+            fleet.give_up(session_id)
 
     def capacity(self) -> Capacity:
         found = [fleet.capacity() for fleet in self._machines.values()]
@@ -287,13 +320,14 @@ class PlacedFleet:
         machine that cannot be reached, `StaleOwner` and `StorageUnusable`.
         """
         spec = performer.kept.spec
-        machine = await self._directory.place(spec.session_id, _shape(spec))
-        if machine is None:
+        place = await self._directory.place(spec.session_id, _shape(spec))
+        if place is None:
             raise NoCapacity("No machine of the fleet has room for this session")
-        async with self._stages_of(machine) as fleet:
+        performer.kept.spec = msgspec.structs.replace(performer.kept.spec, ownership=place.ownership)
+        async with self._stages_of(place.machine) as fleet:
             if not performer.ended:  # else its place is given back with its end
                 fleet.take_in(performer, lost)
-                log.info("session_placed_again", session_id=spec.session_id, machine=machine.id)
+                log.info("session_placed_again", session_id=spec.session_id, machine=place.machine.id)
 
     async def _look(self) -> None:
         shapes = [SessionShape(width_px=width_px, height_px=height_px) for width_px, height_px in SIZES_PX]

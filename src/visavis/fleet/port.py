@@ -86,7 +86,8 @@ class Performer(Protocol):
 
     `speak`, `keep_line`, `resize`, `show_name`, `set_output`, `set_state`, `hold_for_viewer` and `stream_motion` take
     effect, and complete, in the order of their calls. All other calls overtake them. After `PerformerEnded` every call
-    except `end` raises `PerformerLost`.
+    except `end` raises `PerformerLost`, or `HandOverBegun` if another server performs the session now: whether it has
+    taken what was called is not known here.
     """
 
     session_id: str
@@ -181,6 +182,10 @@ class Performer(Protocol):
 
         A caller that waits no longer changes nothing: the performance ends as soon as its stage answers.
         """
+        ...
+
+    def leave(self) -> None:
+        """Another server performs the session now: nothing is ended. The last event is `PerformerEnded`, "taken"."""
         ...
 
     def events(self) -> AsyncIterator[PerformerEvent]:

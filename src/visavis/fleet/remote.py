@@ -15,7 +15,7 @@ from visavis.fleet.suspects import LastWork
 from visavis.rooms.spec import IceServer
 from visavis.stage.port.address import Address
 from visavis.stage.port.heartbeat import PING_EVERY_S
-from visavis.stage.port.messages import PORT_VERSION, Hello, HttpSource
+from visavis.stage.port.messages import OLDEST_PORT_VERSION, PORT_VERSION, Hello, HttpSource
 
 SILENT_S = 10.0  # twice that of a stage on this machine: packets may be lost on the way
 GRACE_S = 15.0
@@ -74,6 +74,7 @@ class RemoteStages:
         self._tls = ssl.create_default_context(cafile=ca_file, cadata=authority_pem)
         self._hello = Hello(
             version=PORT_VERSION,
+            oldest=OLDEST_PORT_VERSION,
             token=token,
             server_id=identity.server_id,
             epoch=identity.epoch,

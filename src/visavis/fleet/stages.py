@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine, Set
+from collections.abc import Callable, Coroutine, Set
 from functools import partial
 
 import structlog
@@ -28,6 +28,7 @@ from visavis.fleet.port import Adopted, Capacity, Place
 from visavis.fleet.spare_stage import SpareStage, answers, has_memory
 from visavis.fleet.supply import ConnectedStage, StageSupply
 from visavis.fleet.suspects import LastWork, Suspects
+from visavis.fleet.take_overs import TakeOvers
 from visavis.stage.pace import PACES
 from visavis.stage.port.events import PerformerEnded
 from visavis.stage.port.held import HeldSession
@@ -62,12 +63,13 @@ class StageFleet:
         limits: Limits = Limits(),  # noqa: B008  it is frozen
         keep_spare: bool = False,
         open_all: bool = False,
+        owns_sessions: Callable[[], bool] = lambda: True,
     ) -> None:
         """`keep_spare`: keep one more stage process ready, to replace a lost one at once. `open_all`: open all stages
         at the start. They run anyway, and other servers have sessions there: the one with the least to do gets the
-        next.
+        next. `owns_sessions`: whether no other server can have taken this one's sessions over.
         """
-        self._supply, self._open_all = supply, open_all
+        self._supply, self._open_all, self._owns_sessions = supply, open_all, owns_sessions
         self._shapes: dict[str, SessionShape] = {}  # of the sessions that were placed
         self._machines = Machines(limits, self._shapes)
         self._stages: list[ConnectedStage] = []
@@ -77,6 +79,7 @@ class StageFleet:
         self._abandoned: dict[str, asyncio.Task[None]] = {}  # by session: tasks that end cancelled allocations
         self._opening: set[str] = set()  # sessions whose stage has not answered yet
         self._strays: set[str] = set()  # sessions without a place, while their stage ends them
+        self._take_overs = TakeOvers()
         self._opening_lock = asyncio.Lock()  # one stage that is needed is opened at a time
         self._spare: SpareStage | None = None
         if keep_spare:
@@ -115,9 +118,9 @@ class StageFleet:
             for held in stage.link.held:
                 spec = held.spec
                 shape = SessionShape(width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps)
-                adopted.append(
-                    Adopted(performer=self._place(stage, spec, shape, held), held=held, told_s=stage.link.ready_s)
-                )
+                told_s = stage.link.ready_s
+                performer = self._place(stage, spec, shape, held, told_s=told_s)
+                adopted.append(Adopted(performer=performer, held=held, told_s=told_s))
             self._in_background(self._run_stage(stage))
         return adopted
 
@@ -132,12 +135,18 @@ class StageFleet:
             self._in_background(stage.aclose())
 
     def _place(
-        self, stage: ConnectedStage, spec: PerformanceSpec, shape: SessionShape, held: HeldSession | None = None
+        self,
+        stage: ConnectedStage,
+        spec: PerformanceSpec,
+        shape: SessionShape,
+        held: HeldSession | None = None,
+        *,
+        told_s: float = 0.0,
     ) -> StagePerformer:
         """Give a session its place on a stage."""
         stage.link.sessions.add(spec.session_id)
         self._shapes[spec.session_id] = shape
-        performer = StagePerformer(spec, stage.link, self._in_background, self._remove, held)
+        performer = StagePerformer(spec, stage.link, self._in_background, self._remove, held, told_s=told_s)
         self._performers[spec.session_id] = performer
         return performer
 
@@ -297,6 +306,47 @@ class StageFleet:
         self._performers[spec.session_id] = performer
         performer.leave_fleet(self._in_background, self._remove)
         self._moves.move([performer], lost)
+
+    async def take_over(self, session_id: str, *, ownership: int) -> Adopted | None:
+        """Go on with a session of another server, whose lease has ended; None if no stage here performs it. Raises
+        `PerformerLost` if that is not known, because not all stages answer, and `StaleOwner` if the session has a later
+        owner. `ownership`: see `PerformanceSpec`.
+        """
+        with self._take_overs.awaited(session_id):
+            if (before := self._performers.get(session_id)) is not None:  # of a time when it was this server's
+                before.leave()
+            asked: list[ConnectedStage] = []
+            while stages := [one for one in self._stages if one not in asked]:
+                asked += stages
+                asking = (self._ask_for(one, session_id, ownership) for one in stages)
+                answers = await asyncio.gather(*asking, return_exceptions=True)
+                if found := next((one for one in answers if isinstance(one, Adopted)), None):
+                    return found
+                if failed := next((one for one in answers if isinstance(one, BaseException)), None):
+                    raise failed
+                await self._add_stage()
+        if len(asked) < self._supply.max_stages:
+            raise PerformerLost("Not all stages of the machine can be asked")
+        return None
+
+    def give_up(self, session_id: str) -> None:
+        """The session is not taken over any more."""
+        self._take_overs.forget(session_id)
+
+    async def _ask_for(self, stage: ConnectedStage, session_id: str, ownership: int) -> Adopted | None:
+        """Ask one stage for a session; None if it does not perform it. Raises `PerformerLost` if it does not answer,
+        and `StaleOwner`.
+        """
+
+        def take(held: HeldSession) -> Adopted:
+            spec, told_s = held.spec, time.monotonic()
+            shape = SessionShape(width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps)
+            performer = self._place(stage, spec, shape, held, told_s=told_s)
+            for event in self._take_overs.early(session_id, stage.link):
+                performer.emit(event.event, event.number, told=event.told)
+            return Adopted(performer=performer, held=held, told_s=told_s)
+
+        return await self._take_overs.ask(stage.link, session_id, ownership, take)
 
     # --- stages
     def _all_stages(self) -> list[ConnectedStage]:
@@ -470,6 +520,7 @@ class StageFleet:
 
     async def place_moved(self, performer: StagePerformer, lost: LostStage, *, alone: bool) -> ConnectedStage:
         """See `moves.Places`."""
+        self.check_owner()
         spec = performer.kept.spec
         shape = SessionShape(width_px=spec.width_px, height_px=spec.height_px, fps=spec.fps)
         own = await self._open_alone() if alone else None
@@ -511,6 +562,11 @@ class StageFleet:
         """See `moves.Places`."""
         self._opening.discard(performer.session_id)
 
+    def check_owner(self) -> None:
+        """See `moves.Places`."""
+        if not self._owns_sessions():
+            raise PerformerLost("This server has not renewed its lease: its sessions may be another's by now")
+
     def is_lost(self, stage: ConnectedStage) -> bool:
         """See `moves.Places`."""
         return not stage.link.alive and stage not in self._stages and stage not in self._alone
@@ -543,6 +599,8 @@ class StageFleet:
             performer.emit(message.event, message.number, told=message.told)
         elif performer is not None and performer.next_link is stage.link:
             return  # nobody needs it, and an acknowledgement would cover what the stage keeps of the one before
+        elif self._take_overs.awaits(message, stage.link):
+            return
         elif message.number and not self._closing:  # of a session that is over, or elsewhere: nobody needs it
             stage.link.tell(Acknowledge(session_id=message.session_id, number=message.number))
 
@@ -556,7 +614,10 @@ class StageFleet:
             if performer is not None and not performer.ending:
                 log.error("session_not_on_its_stage", session_id=session_id, stage=stage.name)
                 self._lose(stage, {session_id}, "its stage does not perform it any more")
-        for session_id in epochs.keys() - stage.link.sessions - self._abandoned.keys() - self._strays:
+        if not self._owns_sessions():  # what is moving cannot be opened now: it shall not be ended, either
+            return
+        known = stage.link.sessions | self._abandoned.keys() | self._strays | self._take_overs.awaited_sessions
+        for session_id in epochs.keys() - known:
             log.error("session_without_place", session_id=session_id, stage=stage.name)
             self._strays.add(session_id)
             self._in_background(self._end_stray(stage, session_id, epochs[session_id]))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Protocol, TypeGuard
+from typing import Protocol, TypeGuard, TypeVar
 
 import anyio
 import msgspec
@@ -16,7 +16,7 @@ from visavis.channel.handed_conversation import Note
 from visavis.channel.port import LastEvent, SessionEvent, TakenOver, TextFailed
 from visavis.engine.motion.states import SettableState
 from visavis.engine.output import Output
-from visavis.errors import PerformerLost, SessionEnded
+from visavis.errors import HandOverBegun, PerformerLost, SessionEnded
 from visavis.fleet.port import Performer
 from visavis.output_json import OutputChange
 from visavis.stage.port.events import MotionEvent, MotionFrames, PlaybackEvent
@@ -35,6 +35,8 @@ KeptEvent = PlaybackEvent | TextFailed | MotionEvent  # what waits for the next 
 # How many numbers a channel may still use after another has taken over from it: more than the frames that are read
 # ahead (channel/read_ahead.py).
 NUMBERS_LEFT = 16 * 1024
+
+Result = TypeVar("Result")
 
 log = structlog.get_logger()
 
@@ -120,25 +122,25 @@ class Attachment:
     async def speak(self, speech: Speech) -> Spoken:
         number = self._session_number(speech.number)
         self._session.last_speech_s = anyio.current_time()
-        return await self._line().speak(msgspec.structs.replace(speech, number=number))
+        return await _unless_taken(self._line().speak(msgspec.structs.replace(speech, number=number)))
 
     async def say(self, piece: TextPiece) -> str:
         number = self._session_number(piece.number)
         self._session.last_speech_s = anyio.current_time()
         line = self._line()
         utterance_id = line.say(replace(piece, number=number))
-        await line.keep_waiting()
+        await _unless_taken(line.keep_waiting())
         return utterance_id
 
     async def interrupt(self, *, through: int, message: int = 0) -> None:
         began_s = anyio.current_time()
         number = self._session_number(through)
         self._line().interrupt(through=number)
-        await self._performer().interrupt(through=number, message=message)
+        await _unless_taken(self._performer().interrupt(through=number, message=message))
         self._session.interrupt_confirmed(after_s=anyio.current_time() - began_s)
 
     async def set_state(self, state: SettableState, *, message: int = 0) -> None:
-        await self._performer().set_state(state, message=message)
+        await _unless_taken(self._performer().set_state(state, message=message))
 
     def begin_conversation(self, pack: Callable[[int], bytes]) -> int:
         return self._session.begin_conversation(pack)
@@ -159,7 +161,7 @@ class Attachment:
 
     async def update(self, change: OutputChange) -> Output:
         self._performer()
-        return await self._session.update(change)
+        return await _unless_taken(self._session.update(change))
 
     def _line(self) -> SpeechLine:
         self._performer()
@@ -191,7 +193,7 @@ class Attachment:
         self._event_added.set()
         kept = [event for event in unsent if self._keeps(event)]
         if self._session.close_channel(self, [*kept, *self.take_kept()]) and not self.keeps_motion:
-            with suppress(PerformerLost):  # then there is no motion to switch off
+            with suppress(PerformerLost, HandOverBegun):  # then there is no motion to switch off
                 await self._session.stream_motion(False)
 
     def take_kept(self) -> list[KeptEvent]:
@@ -229,6 +231,17 @@ class Attachment:
         self._finished = True
         self._events.append(event)
         self._event_added.set()
+
+
+async def _unless_taken(call: Awaitable[Result]) -> Result:
+    """Return what a call returns. Once another server has taken the session, wait for ever: whether it has taken what
+    was called is not known here. The channel closes without an answer, and its client sends the message to the other.
+    """
+    try:
+        return await call
+    except HandOverBegun:
+        await anyio.sleep_forever()
+        raise
 
 
 def _most_queued_before(event: SessionEvent) -> int:

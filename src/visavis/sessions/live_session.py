@@ -128,6 +128,7 @@ class LiveSession:
         self._first_frame_at_ms: int | None = None  # set by the first FirstFrameSent
         self._last_frame_at_ms: int | None = None  # advances while anybody watches
         self.end: SessionEnd | None = None  # set once, when the end is decided
+        self.taken = False  # set once: another server performs the session now, and nothing of it is written here
         self._end_reason: EndReason | None = None  # set once, when the performance begins to end
         self._events_over = anyio.Event()  # the performer's events have been handled, or are not handled any more
         self._events_over.set()  # until `run` consumes them
@@ -144,16 +145,19 @@ class LiveSession:
             tasks.cancel_scope.cancel()
 
     async def _consume_events(self) -> None:
-        self._events_over = anyio.Event()
+        self._events_over, taken = anyio.Event(), False
         try:
             async for event in self.performer.events():
                 self._handle(event)
                 if isinstance(event, PerformerEnded):
+                    taken = event.reason == "taken"
                     break
         finally:
             self._events_over.set()
         if self.ending:
             self._end_channel()
+        elif taken:
+            self.drop()
         else:
             await self._request_end(self.session_id, EndReason.PERFORMER_LOST)
 
@@ -377,10 +381,16 @@ class LiveSession:
             self.performer.remember(self._memo.packed())
         return self._attachment
 
-    def leave_channel(self) -> None:
-        """Have the channel leave: another server goes on with this session."""
+    def leave_channel(self, *, taken: bool = False) -> None:
+        """Have the channel leave: another server goes on with this session, or has `taken` it already."""
         if self._attachment is not None:
-            self._attachment.finish(ServerChanges())
+            self._attachment.finish(ServerChanges(taken=taken))
+
+    def drop(self) -> None:
+        """Another server owns this session: have the channel come again, and be over. Nothing is ended."""
+        self.taken = True
+        self.leave_channel(taken=True)
+        self._over.set()
 
     def begin_conversation(self, pack: Callable[[int], bytes]) -> int:
         """See `channel.port.AttachedSession.begin_conversation`."""

@@ -8,8 +8,8 @@ alone. Every end of a session goes through `LiveSessions.end`: the end is decide
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from hmac import compare_digest
 from itertools import count
@@ -65,6 +65,7 @@ from visavis.webhooks.feed import Feed
 
 SEEN_EVERY_S = 0.5
 MAX_NAME_CHARS = 128  # of an avatar in a room
+TAKEN_WITHIN_S = 5.0  # how long a channel waits for a session that this server is taking over
 
 log = structlog.get_logger()
 
@@ -123,6 +124,7 @@ class LiveSessions:
         )
         self._tasks: IsolatedTasks | None = None
         self._arrivals = count(1)  # of those who want to attach
+        self.of_others: list[Performer] = []  # performers of sessions that other servers own (`owner_watch.py`)
         self.leaving = False  # set once, when the hand-over to the next server begins: no channel is attached any more
         self.gone = False  # set by `let_go`
 
@@ -232,7 +234,11 @@ class LiveSessions:
         except Exception:  # the outermost edge of a performance
             log.exception("live_session_failed", session_id=session.session_id)
         finally:
-            if session.session_id in self.table.running:
+            is_current = self.table.running.get(session.session_id) is session
+            if is_current and session.taken:
+                del self.table.running[session.session_id]
+                self.observer.lost_to_another(session.record)
+            elif is_current:
                 await self.end(session.session_id, EndReason.PERFORMER_LOST)
 
     async def end(self, session_id: str, reason: EndReason, *, by: Actor | None = None) -> SessionRecord | None:
@@ -265,6 +271,9 @@ class LiveSessions:
         if first:
             self.ends.add(end)
         record = await self.ends.wait_written(end)
+        if record.status != Status.ENDED:  # another server has taken the session over
+            self.drop(session.session_id)
+            return record
         reason = EndReason(record.end_reason or end.reason)
         await session.end_performance(reason)
         self._release_room(record.room_name)
@@ -320,6 +329,15 @@ class LiveSessions:
     async def _save_output(self, session_id: str, output: Output) -> None:
         await self._store.update(session_id, output=output.plain())
 
+    def drop(self, session_id: str) -> None:
+        """Go on with a session no longer that another server owns. Its stage gives it to that server, and may not have
+        been asked for it yet: until then its performer is kept.
+        """
+        session = self.table.running.get(session_id)
+        if session is not None and not session.ending:
+            session.drop()
+            self.of_others.append(session.performer)
+
     def let_go(self) -> None:
         """Leave all sessions to the next server: from now on this one changes and ends none."""
         self.gone = True
@@ -350,7 +368,8 @@ class LiveSessions:
         session = self._session(session_id)
         session.joining.begin(viewer_id, address, now_s=anyio.current_time())
         try:
-            return await session.performer.offer(viewer_id=viewer_id, sdp=sdp)
+            with _for_viewers():
+                return await session.performer.offer(viewer_id=viewer_id, sdp=sdp)
         except BaseException:
             session.joining.left(viewer_id, now_s=anyio.current_time())
             raise
@@ -360,13 +379,15 @@ class LiveSessions:
         `PreconditionFailed`, `SessionEnded`, `TooManyOffers`, `ViewerNotFound`.
         """
         performer = self._session(session_id).performer
-        await performer.add_candidates(viewer_id=viewer_id, fragment=fragment, ice_session=ice_session)
+        with _for_viewers():
+            await performer.add_candidates(viewer_id=viewer_id, fragment=fragment, ice_session=ice_session)
 
     async def restart_ice(self, session_id: str, *, viewer_id: str, fragment: str) -> IceRestarted:
         """Look for another path to a viewer. Raises `CandidatesRefused`, `IceRestartUnavailable`, `PerformerLost`,
         `SessionEnded`, `TooManyOffers`, `ViewerNotFound`.
         """
-        return await self._session(session_id).performer.restart_ice(viewer_id=viewer_id, fragment=fragment)
+        with _for_viewers():
+            return await self._session(session_id).performer.restart_ice(viewer_id=viewer_id, fragment=fragment)
 
     def metrics_of(self, record: SessionRecord) -> SessionMetrics:
         """Return the metrics of a session that runs or has ended lately. Raises `SessionNotStarted`, `SessionEnded` and
@@ -378,8 +399,8 @@ class LiveSessions:
             return metrics
         if record.status == Status.CREATED:
             raise SessionNotStarted("Session has not been started", suggestion="Start the session first")
-        if record.status == Status.STARTED and self.gone:
-            raise PerformerLost("The server changes", suggestion="Try again in a moment")
+        if record.status == Status.STARTED and (self.gone or self.is_elsewhere(record)):
+            raise server_changes()
         raise SessionEnded("The metrics of this session are not kept any more")
 
     def has_viewer(self, session_id: str, viewer_id: str) -> bool:
@@ -390,15 +411,22 @@ class LiveSessions:
         """Return whether the viewer was there, or has just left by itself. Raises `SessionEnded`, `PerformerLost`."""
         session = self._session(session_id)
         was_known = session.joining.remove(viewer_id, now_s=anyio.current_time())
-        return await session.performer.remove_viewer(viewer_id) or was_known
+        with _for_viewers():
+            return await session.performer.remove_viewer(viewer_id) or was_known
 
     def _session(self, session_id: str) -> LiveSession:
         session = self.table.running.get(session_id)
-        if session is None and self.gone:
-            raise PerformerLost("The server changes", suggestion="Try again in a moment")
+        if session is None and (self.gone or session_id in self.table.taking):
+            raise server_changes()
         if session is None:
             raise SessionEnded
         return session
+
+    def is_elsewhere(self, record: SessionRecord) -> bool:
+        """Whether another server performs a session, or this one is about to."""
+        if record.status != Status.STARTED or record.id in self.table.running:
+            return False
+        return record.id in self.table.taking or self._store.is_of_another(record)
 
     async def save_metering(self) -> None:
         """Save when each live session was last seen and its metering. If this server dies, the next one ends its
@@ -440,10 +468,15 @@ class LiveSessions:
             raise Unauthorized("API key has been deactivated")
         if record.status == Status.CREATED:
             raise SessionNotStarted("Session has not been started", suggestion="Start the session first")
+        if (taken := self.table.taking.get(record.id)) is not None:
+            with anyio.move_on_after(TAKEN_WITHIN_S):
+                await taken.wait()
         session = self.table.running.get(record.id)
         if record.status == Status.ENDED:
             raise SessionEnded(reason=record.end_reason)
         self._check_not_leaving()  # then the next server may perform the session already
+        if self.is_elsewhere(record):
+            raise HandOverBegun
         if session is None:
             raise SessionEnded(reason=record.end_reason)
         if init.hosted:
@@ -495,6 +528,19 @@ class LiveSessions:
         elif matches_hash(init.token, record.token_hash):
             return None
         raise Unauthorized("Invalid access token")
+
+
+def server_changes() -> PerformerLost:
+    """What viewers and calls are told while the session is another server's."""
+    return PerformerLost("The server changes", suggestion="Try again in a moment")
+
+
+@contextmanager
+def _for_viewers() -> Iterator[None]:
+    try:
+        yield
+    except HandOverBegun as error:  # for channels
+        raise server_changes() from error
 
 
 async def _revoke(attachment: Attachment) -> None:

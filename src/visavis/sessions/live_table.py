@@ -38,11 +38,15 @@ class LiveTable:
     def __init__(self, unwritten: Mapping[str, SessionEnd]) -> None:
         self.running: dict[str, LiveSession] = {}  # by session, until it has ended
         self.starting: dict[str, Starting] = {}
+        self.taking: dict[str, anyio.Event] = {}  # those of another server that this one takes over; set when it has
+        # Held while sessions become this server's in the database before they are in `taking`, and while it is asked
+        # which are this server's.
+        self.owning = anyio.Lock()
         self._unwritten = unwritten
 
     def is_live(self, session_id: str) -> bool:
-        """Whether the session runs or is being started."""
-        return session_id in self.running or session_id in self.starting
+        """Whether the session runs, is being started, or is being taken over."""
+        return session_id in self.running or session_id in self.starting or session_id in self.taking
 
     def is_empty(self) -> bool:
         """Whether no session runs or is being started."""

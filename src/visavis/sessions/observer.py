@@ -54,6 +54,10 @@ class Observer:
         """A session goes on that an earlier server has begun."""
         log.info("session_adopted", session_id=record.id, avatar_id=record.avatar_id)
 
+    def lost_to_another(self, record: SessionRecord) -> None:
+        """Another server has taken a session over, because this one had not renewed its lease."""
+        log.warning("session_lost_to_another_server", session_id=record.id)
+
     def start_refused(self, record: SessionRecord, error: VisavisError, *, after_s: float) -> None:
         """A start has failed, so long after it was asked for."""
         self.metrics.start_refused(error.code)

@@ -11,6 +11,7 @@ import anyio
 import structlog
 
 from visavis.errors import StorageUnusable
+from visavis.stage.fence import CUT_OFF_AFTER_NS, now_ns
 from visavis.store.database import Database
 from visavis.store.leases import RENEW_EVERY_S, Lease, Leases
 
@@ -22,15 +23,22 @@ log = structlog.get_logger()
 class ServerLease:
     """See `held`. `run` renews it until cancelled."""
 
-    def __init__(self, leases: Leases | None, lease: Lease | None) -> None:
-        self._leases, self._lease = leases, lease
+    def __init__(self, leases: Leases | None, lease: Lease | None, address: str | None = None) -> None:
+        self._leases, self._lease, self._address = leases, lease, address
         self._failed = False  # since the last renewal that the database has answered
         self._lost = False  # this server does not hold the lease now
+        self._renewed_ns = 0  # when the renewal was asked for that has succeeded last
+        self._checked_epoch = None if lease is None else lease.epoch  # see `checked`
+        self._kept = self._left = False  # set by `keep` and `leave`
 
     @classmethod
     @asynccontextmanager
-    async def held(cls, database: Database, *, server_id: str) -> AsyncIterator[ServerLease]:
-        """Hold the lease inside this context. Raises `StorageUnusable` if it cannot be taken."""
+    async def held(
+        cls, database: Database, *, server_id: str, address: str | None = None
+    ) -> AsyncIterator[ServerLease]:
+        """Hold the lease inside this context. `address`: where the other servers of a fleet reach this one. Raises
+        `StorageUnusable` if it cannot be taken.
+        """
         if not database.is_shared:
             yield cls(None, None)
             return
@@ -38,11 +46,13 @@ class ServerLease:
         try:
             leases = Leases.of_servers(beside)
             await leases.forget()
-            held = cls(leases, await leases.take(server_id))
+            asked_ns = now_ns()
+            held = cls(leases, await leases.take(server_id, address=address), address)
+            held._renewed_ns = asked_ns
             try:
                 yield held
             finally:
-                await held._leave()
+                await held.leave()
         finally:
             await beside.aclose()
 
@@ -52,11 +62,48 @@ class ServerLease:
         assert self._lease is not None
         return self._lease
 
+    @property
+    def owns_sessions(self) -> bool:
+        """Whether no other server can have taken this one's sessions over, for what the database is not asked about:
+        nobody can have ended the lease yet, because it was renewed within less than the time after which it lapses.
+        """
+        if self._leases is None:
+            return True
+        return not self.to_be_checked and now_ns() - self._renewed_ns < CUT_OFF_AFTER_NS
+
+    @property
+    def to_be_checked(self) -> bool:
+        """Whether the lease is another one than before: others may have taken sessions over since."""
+        return self._leases is not None and self.lease.epoch != self._checked_epoch
+
+    def checked(self, lease: Lease) -> None:
+        """With this lease it is known which sessions are still this server's."""
+        self._checked_epoch = lease.epoch
+
+    async def end_lapsed(self) -> list[str]:
+        """End the leases of servers that have not renewed them; return whose. Raises `StorageUnusable`."""
+        return [] if self._leases is None else await self._leases.end_lapsed(self.lease)
+
+    def keep(self) -> None:
+        """Do not leave the lease at the end: the next server on this data folder takes it, or it lapses."""
+        self._kept = True
+
+    async def has_others(self) -> bool:
+        """Whether other servers of a fleet live, which would take this one's sessions over. A database that is away
+        tells of none.
+        """
+        if self._leases is None or self._address is None:
+            return False
+        try:
+            return await self._leases.count() > 1
+        except StorageUnusable:
+            return False
+
     async def run(self) -> None:
         """Renew it. If others have ended it while this server slept, take it again; but not from another server of this
         name, to which this one is being handed over.
         """
-        while self._leases is not None and self._lease is not None:
+        while self._leases is not None and self._lease is not None and not self._left:
             await anyio.sleep(RENEW_EVERY_S)
             try:
                 self._lease = await self._renewed(self._leases, self._lease)
@@ -69,15 +116,19 @@ class ServerLease:
 
     async def _renewed(self, leases: Leases, lease: Lease) -> Lease:
         """Return what this server holds now. Raises `StorageUnusable`."""
+        asked_ns = now_ns()
         if not self._lost and await leases.renew(lease):
+            self._renewed_ns = asked_ns
+            return lease
+        if self._left:
             return lease
         if not self._lost:
             log.warning("server_lease_lost", server=lease.id, epoch=lease.epoch)
         self._lost = True
-        again = await leases.take_again(lease)
+        again = await leases.take_again(lease, address=self._address)
         if again is None:  # a successor has it
             return lease
-        self._lost = False
+        self._lost, self._renewed_ns = False, asked_ns
         log.info("server_lease_taken_again", server=lease.id, epoch=again.epoch)
         return again
 
@@ -87,8 +138,10 @@ class ServerLease:
             return 1
         return max(1, await self._leases.count(seen_within_ms=GONE_AFTER_MS))
 
-    async def _leave(self) -> None:
-        if self._leases is not None and self._lease is not None:
+    async def leave(self) -> None:
+        """End the lease, unless it is kept: others may take this server's sessions over. Idempotent."""
+        if self._leases is not None and self._lease is not None and not self._kept:
+            self._left = True
             try:
                 await self._leases.leave(self._lease)
             except StorageUnusable as error:  # it lapses by itself

@@ -8,7 +8,7 @@ from dataclasses import replace
 import structlog
 
 from visavis.errors import StaleOwner
-from visavis.fleet.placed import Machine, addresses_of
+from visavis.fleet.placed import Machine, PlaceOnMachine, addresses_of
 from visavis.fleet.port import FleetRoom
 from visavis.sessions.lifecycle import Status
 from visavis.sessions.server_lease import ServerLease
@@ -26,7 +26,7 @@ class StageDirectory:
     def __init__(self, stages: StageStore, sessions: SessionStore, server: ServerLease) -> None:
         self._stages, self._sessions, self._server = stages, sessions, server
 
-    async def place(self, session_id: str, shape: SessionShape) -> Machine | None:
+    async def place(self, session_id: str, shape: SessionShape) -> PlaceOnMachine | None:
         record = await self._sessions.get(session_id)
         if record is None:
             raise StaleOwner(f"There is no session {session_id} to be placed")
@@ -35,9 +35,17 @@ class StageDirectory:
         if record.stage_id is not None and record.status == Status.CREATED:  # a start of before that has failed
             await self._stages.release(session_id, epoch=record.epoch)
         placed = await self._stages.place(session_id, shape, epoch=record.epoch, by=self._server.lease)
-        door = None if placed is None else await self._stages.door(placed.stage_id)
-        if placed is not None and door is None:  # its lease has ended since
+        if placed is None:
+            return None
+        door = await self._stages.door(placed.stage_id)
+        if door is None:  # its lease has ended since
             await self._stages.release(session_id, epoch=placed.epoch)
+            return None
+        return PlaceOnMachine(machine=_machine(door), ownership=placed.epoch)
+
+    async def machine_of(self, session_id: str) -> Machine | None:
+        record = await self._sessions.get(session_id)
+        door = None if record is None or record.stage_id is None else await self._stages.door(record.stage_id)
         return None if door is None else _machine(door)
 
     async def placed(self, record: SessionRecord) -> SessionRecord:

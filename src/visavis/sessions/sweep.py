@@ -51,8 +51,12 @@ async def adopt_or_end(
         )
         if ended is not None:
             observer.ended(ended)
-    for one in performed.values():  # of sessions that have ended, or that were not started yet
-        live.end_stray(one.performer)
+    for session_id, one in performed.items():
+        now = await store.get(session_id) if store.is_shared else None
+        if now is not None and now.status == Status.STARTED and store.is_of_another(now):
+            live.of_others.append(one.performer)  # its new owner has not asked for it yet
+        else:  # it has ended, or was not started yet
+            live.end_stray(one.performer)
 
 
 async def sweep_sessions(store: SessionStore, live: LiveSessions, *, created_ttl_s: float) -> None:
@@ -62,10 +66,13 @@ async def sweep_sessions(store: SessionStore, live: LiveSessions, *, created_ttl
     if live.leaving:  # what is started belongs to the next server
         return
     await live.save_metering()
-    for record in await store.started_here():
+    table = live.table
+    async with table.owning:
+        unperformed = [record for record in await store.started_here() if not table.is_live(record.id)]
+    for record in unperformed:
         if live.leaving:
             return
-        if not live.table.is_live(record.id) and live.table.current_record(record) is record:
+        if not table.is_live(record.id) and table.current_record(record) is record:
             await live.end(record.id, EndReason.PERFORMER_LOST)
     now = now_ms()
     if store.is_shared:

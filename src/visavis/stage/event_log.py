@@ -79,6 +79,19 @@ class EventLog:
         if not kept:
             self._kept.pop(session_id, None)
 
+    def take(self, session_id: str, before: EventLog) -> None:
+        """Go on with what the log of another server has of a session."""
+        for number in self._kept.pop(session_id, ()):
+            del self._events[session_id, number]
+        self._last[session_id] = before._last.pop(session_id, 0)
+        if (kept := before._kept.pop(session_id, None)) is not None:
+            self._kept[session_id] = kept
+            for number in kept:
+                self._events[session_id, number] = before._events.pop((session_id, number))
+        self._untold.pop(session_id, None)
+        if (untold := before._untold.pop(session_id, None)) is not None:
+            self._untold[session_id] = untold
+
     def tell(self, session_id: str, numbers: Iterable[int]) -> None:
         """The client has been told of these events."""
         for number in numbers:
@@ -93,3 +106,9 @@ class EventLog:
     def unacknowledged(self) -> Iterable[Event]:
         """Return the kept events, the oldest first."""
         return tuple(chain.from_iterable(one.events for one in self._untold.values())) + tuple(self._events.values())
+
+    def unacknowledged_of(self, session_id: str) -> Iterable[Event]:
+        """Return the kept events of one session, the oldest first."""
+        untold = self._untold.get(session_id)
+        kept = tuple(self._events[session_id, number] for number in self._kept.get(session_id, ()))
+        return (() if untold is None else tuple(untold.events)) + kept

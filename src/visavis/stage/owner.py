@@ -11,7 +11,7 @@ from visavis.errors import LinkBroken
 from visavis.rooms.spec import IceServer
 from visavis.stage.event_log import EventLog
 from visavis.stage.fence import now_ns
-from visavis.stage.port.events import DroppableEvent, PerformerEvent
+from visavis.stage.port.events import DroppableEvent, PerformerEnded, PerformerEvent
 from visavis.stage.port.link import Link
 from visavis.stage.port.messages import Event, Hello, Reported
 from visavis.stage.port.report import StageReport
@@ -62,6 +62,14 @@ class Owner:
                 log.error("server_not_reading", server_id=self.server_id, problem=error.message)
                 self.link.abort()
                 self.link = None
+
+    def tell_taken(self, session_id: str) -> None:
+        """Another server has taken a session over. A connection that is lost is told nothing: the session is not among
+        those that the stage holds for this server when it is back.
+        """
+        if self.link is not None:
+            with suppress(LinkBroken):  # the next event notices it
+                self.link.send(Event(session_id=session_id, event=PerformerEnded(reason="taken")))
 
     def send_report(self, report: StageReport) -> None:
         """Send a report of the stage. While the connection is lost it is dropped: the next one says more."""

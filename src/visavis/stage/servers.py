@@ -53,6 +53,8 @@ from visavis.stage.port.messages import (
     Request,
     SetPace,
     TakeNote,
+    TakenOver,
+    common_version,
     decode_from_server,
 )
 from visavis.stage.port.report import StageReport
@@ -129,7 +131,7 @@ class Servers:
             raise NotAHello(f"The first message is a {type(hello).__name__}")
         if not hmac.compare_digest(hello.token.encode(), self._token.encode()):
             raise WrongStageToken("The server has not sent this stage's token")
-        if hello.version != PORT_VERSION:
+        if common_version(hello) is None:
             raise PortVersionUnknown(
                 f"The server speaks version {hello.version} of the port, this stage {PORT_VERSION}"
             )
@@ -139,7 +141,11 @@ class Servers:
         await self._read_to_the_end(hello)
         owner = self._admit(hello)
         held = self._stage.held_for(owner)
-        link.send(Ready(version=PORT_VERSION, report=self._stage.reporting.report(), sessions=len(held)))
+        link.send(
+            Ready(
+                version=common_version(hello) or PORT_VERSION, report=self._stage.reporting.report(), sessions=len(held)
+            )
+        )
         for session in held:
             link.send(Held(session=session))
         owner.connect(link)
@@ -257,6 +263,9 @@ class Servers:
             answer = _refusal(request, PerformerLost(f"The stage failed: {error!r}"))
         try:
             link.send(answer)
+            if isinstance(answer, Answer) and isinstance(answer.result, TakenOver) and owner.link is link:
+                for event in owner.log.unacknowledged_of(request.session_id):
+                    link.send(event)
         except LinkBroken:
             link.abort()
         except Exception:  # an answer that cannot be encoded

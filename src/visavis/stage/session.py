@@ -96,7 +96,8 @@ class StageSession:
         self.session_id = session_id
         self._room: OpenRoom | None = None  # set by `enter_room`, before run
         self._sinks = Sinks()
-        self._avatar, self._source, self._seed, self._emit = avatar, source, seed, emit
+        self._avatar, self._seed, self._emit = avatar, seed, emit
+        self.source = source  # replaced when another server takes the session over
         self._performance = Performance(seed=seed, open_speech=parts.open_speech, position=position)
         self._performance.mood = video.spec.output.mood
         self._audio = AudioEncoder()
@@ -354,7 +355,7 @@ class StageSession:
         async with self._video_lock:
             before = self._video.spec
             if (output.backdrop, output.framing) != (before.output.backdrop, before.output.framing):
-                image = await background_image(output, session_id=self.session_id, source=self._source)
+                image = await background_image(output, session_id=self.session_id, source=self.source)
                 await self._change_video(replace(before, output=output, image=image))
             self._performance.mood = output.mood
 

@@ -30,7 +30,7 @@ from visavis.stage.port import messages
 from visavis.stage.port.events import PerformerEnded
 from visavis.stage.port.held import HeldSession
 from visavis.stage.port.line import KeptLine
-from visavis.stage.port.messages import Done, OfferAnswered, Request, Result, ViewerRemoved
+from visavis.stage.port.messages import Done, OfferAnswered, Request, Result, TakenOver, ViewerRemoved
 from visavis.stage.port.notes import KeptNote
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 from visavis.stage.reporting import Reporting
@@ -51,7 +51,8 @@ log = structlog.get_logger("visavis.stage")
 @dataclass(slots=True, eq=False)
 class _OwnedSession:
     """A running session and its owner. `owner` and `epoch` change when another server takes the session over. `spec`:
-    with its present output. `kept`: what the next process of its server shall know.
+    with its present output. `kept`: what the next process of its server shall know. `ownership`: see
+    `PerformanceSpec`; rises with `take_over`.
     """
 
     session: StageSession
@@ -59,6 +60,7 @@ class _OwnedSession:
     epoch: int
     spec: PerformanceSpec
     kept: KeptSession
+    ownership: int = 0
     taken: TakenMessages = field(default_factory=TakenMessages)
     task: asyncio.Task[None] | None = None
 
@@ -128,9 +130,31 @@ class Stage:
         Raises `StaleOwner` if another owner has taken the session over, `PerformerLost` for a session that does not run
         here, and what the command raises.
         """
-        self._check_epoch(request)
         with self._marks.request(request.session_id):
+            if isinstance(request.command, messages.TakeOver):
+                return await self._take_over(owner, request.session_id, ownership=request.command.ownership)
+            self._check_epoch(request)
             return await self._execute(owner, request)
+
+    async def _take_over(self, owner: Owner, session_id: str, *, ownership: int) -> TakenOver:
+        """Give a session to a server; return what it needs to go on with it. A second call of the same server is
+        answered anew: the first answer may be lost. Raises `PerformerLost` and `StaleOwner`.
+        """
+        if (opening := self._opening.get(session_id)) is not None:
+            await opening.over.wait()
+        owned = self._sessions.get(session_id)
+        if owned is None:
+            raise PerformerLost("The session does not run on this stage")
+        if ownership < owned.ownership or (ownership == owned.ownership and owned.owner is not owner):
+            raise StaleOwner(f"The session has an owner of epoch {owned.ownership}; this one has {ownership}")
+        before, owned.ownership = owned.owner, ownership
+        self._raise_epoch(owned)
+        if before is not owner:
+            owned.owner, owned.session.source = owner, owner.source
+            owner.log.take(session_id, before.log)
+            before.tell_taken(session_id)
+        log.info("session_taken_over", session_id=session_id, server_id=owner.server_id, before=before.server_id)
+        return TakenOver(session=self._held(owned, most_speech_bytes=MAX_HELD_SPEECH_BYTES))
 
     async def _execute(self, owner: Owner, request: Request) -> Result:
         session_id = request.session_id
@@ -219,7 +243,7 @@ class Stage:
                 position_ns=opening.position_ns,
                 hold_for_viewer_s=hold_for_viewer_s(spec.room),
             )
-            owned = _OwnedSession(session, owner, spec.epoch, spec, kept)
+            owned = _OwnedSession(session, owner, spec.epoch, spec, kept, spec.ownership)
             session.enter_room(
                 await open_room(
                     spec.room,
@@ -333,26 +357,33 @@ class Stage:
         """Another process has become this server: what the one before still sends is refused, and sessions that wait
         for its `GoOn` go on.
         """
-        for session_id, owned in self._sessions.items():
+        for owned in self._sessions.values():
             if owned.owner is owner:
-                _go_on(owned)
-                owned.epoch = self._epochs[session_id] = self._epochs[session_id] + 1
-                _forget_numbers(owned)
+                self._raise_epoch(owned)
+
+    def _raise_epoch(self, owned: _OwnedSession) -> None:
+        session_id = owned.session.session_id
+        _go_on(owned)
+        owned.epoch = self._epochs[session_id] = self._epochs[session_id] + 1
+        _forget_numbers(owned)
 
     def held_for(self, owner: Owner) -> tuple[HeldSession, ...]:
         """Return what the stage holds of the server's sessions. Of all their speech at most MAX_HELD_BYTES."""
         left_bytes, held = MAX_HELD_BYTES, []
         for one in [owned for owned in self._sessions.values() if owned.owner is owner]:
-            session = one.session.held(
-                msgspec.structs.replace(one.spec, epoch=one.epoch),
-                memo=one.kept.memo,
-                notes=one.kept.notes.all(),
-                line=one.kept.line.so_far(),
-                most_speech_bytes=min(left_bytes, MAX_HELD_SPEECH_BYTES),
-            )
+            session = self._held(one, most_speech_bytes=min(left_bytes, MAX_HELD_SPEECH_BYTES))
             left_bytes -= session.speech_bytes
             held.append(session)
         return tuple(held)
+
+    def _held(self, one: _OwnedSession, *, most_speech_bytes: int) -> HeldSession:
+        return one.session.held(
+            msgspec.structs.replace(one.spec, epoch=one.epoch, ownership=one.ownership),
+            memo=one.kept.memo,
+            notes=one.kept.notes.all(),
+            line=one.kept.line.so_far(),
+            most_speech_bytes=most_speech_bytes,
+        )
 
     def remember(self, owner: Owner, session_id: str, memo: bytes, notes: tuple[KeptNote, ...]) -> None:
         """Remember what the next process of the server shall know. No error for a session that does not run."""

@@ -116,12 +116,13 @@ class Leases:
         async with self._database.at_once() as connection:
             return Lease(id=holder_id, epoch=(await connection.execute(statement)).scalar_one())
 
-    async def take_again(self, lost: Lease) -> Lease | None:
+    async def take_again(self, lost: Lease, **columns: object) -> Lease | None:
         """Take a lease again that others have ended, that nobody has renewed for long, or whose row was forgotten.
         Returns None, and changes nothing, while it is somebody else's: a successor of this name has taken it.
+        `columns`: the row's others.
         """
         row = self._table.c
-        values = {"seen_at_ms": NOW_MS, "steady_since_ms": NOW_MS, "ended_at_ms": None}
+        values = {"seen_at_ms": NOW_MS, "steady_since_ms": NOW_MS, "ended_at_ms": None} | columns
         is_free = or_(row.ended_at_ms.is_not(None), row.seen_at_ms < NOW_MS - ABANDONED_AFTER_MS)
         statement = (
             insert(self._table)

@@ -325,6 +325,7 @@ servers = Table(
     metadata,
     Column("id", String(40), primary_key=True),
     *_lease(),
+    Column("address", String(300)),  # where the other servers of a fleet reach it; null: it is in none
 )
 
 # The stages of a fleet: one row for each machine's `visavis stage` (store/stages.py). Cores are counted in thousandths.

@@ -84,6 +84,10 @@ class SessionStore:
         """Whether other servers may use these sessions at the same time."""
         return self._database.is_shared
 
+    def is_of_another(self, record: SessionRecord) -> bool:
+        """Whether another server owns a started session. A database that has one server has no others."""
+        return self.is_shared and record.server_id not in (None, self.server_id)
+
     async def add(self, record: SessionRecord, *, check: Callable[[CreatedSessions], None] | None = None) -> None:
         """See `Additions.add`."""
         await self._additions.add(record, check=check)

@@ -82,6 +82,7 @@ COMMANDS: list[messages.Command] = [
     messages.RestartIce(viewer_id="v", fragment="a=ice-ufrag:1"),
     messages.RemoveViewer(viewer_id="v"),
     messages.End(),
+    messages.TakeOver(ownership=3),
 ]
 EVENTS: list[events.PerformerEvent] = [
     events.FirstFrameSent(),
@@ -240,3 +241,16 @@ def test_an_avatar_id_with_a_path_is_refused() -> None:
     body = _packed(type="Request", number=1, session_id="s", epoch=1, command=spec)
     with pytest.raises(ValueError, match="not a message of the port"):
         decode_from_server(body)
+
+
+@pytest.mark.parametrize(
+    ("version", "oldest", "common"),
+    [(17, 0, 17), (17, 15, 17), (19, 16, 18), (19, 0, None), (18, 17, 18), (15, 14, None), (16, 0, 16), (20, 19, None)],
+)
+def test_both_ends_use_the_newest_version_that_both_speak(
+    version: int, oldest: int, common: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "PORT_VERSION", 18)
+    monkeypatch.setattr(messages, "OLDEST_PORT_VERSION", 16)
+    hello = messages.Hello(version=version, oldest=oldest, token="t", server_id="s")
+    assert messages.common_version(hello) == common

@@ -210,10 +210,11 @@ class RoomTokenRefreshed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class PerformerEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The last event of every performance.
 
-    `reason`: "ended" after `end`; "lost" if the performance failed, its stage died or the connection broke.
+    `reason`: "ended" after `end`; "lost" if the performance failed, its stage died or the connection broke; "taken" if
+    another server performs the session from now on: then nothing has ended but this server's part in it.
     """
 
-    reason: Literal["ended", "lost"]
+    reason: Literal["ended", "lost", "taken"]
     detail: str = ""
 
 

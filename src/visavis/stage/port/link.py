@@ -10,7 +10,7 @@ import structlog
 from visavis.errors import LinkBroken
 from visavis.stage.port.connection import Connection
 from visavis.stage.port.frames import Inbox, Outbox
-from visavis.stage.port.messages import Held, Message, Request, encode, is_sent_in_order
+from visavis.stage.port.messages import Answer, Held, Message, Request, TakenOver, encode, is_sent_in_order
 
 MAX_UNSENT_BYTES = 128 * 1024 * 1024  # if more waits to be sent, the other end counts as disconnected
 
@@ -45,6 +45,8 @@ class Link:
             self._outbox.add_in_order(encode(message), session_id=message.session_id)
         elif isinstance(message, Held):
             self._outbox.add_in_order(encode(message), session_id=message.session.spec.session_id)
+        elif isinstance(message, Answer) and isinstance(message.result, TakenOver):
+            self._outbox.add_in_order(encode(message), session_id=message.result.session.spec.session_id)
         else:
             self._overtaking += self._outbox.add(encode(message))
         if not self._writing and not self._closing:

@@ -39,7 +39,8 @@ from visavis.stage.port.report import StageReport
 from visavis.stage.port.so_far import PerformanceSoFar
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
-PORT_VERSION = 16
+PORT_VERSION = 17  # the newest that this program speaks
+OLDEST_PORT_VERSION = 17  # the oldest: servers and stages of a fleet are updated one after the other
 UNTOLD_FROM = -(2**40)  # see `Event`
 
 
@@ -60,7 +61,15 @@ class ViewerRemoved(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     was_there: bool
 
 
-Result = Done | Spoken | OfferAnswered | IceRestarted | ViewerRemoved
+class TakenOver(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What the stage holds of a session that it has given to this server. Its events that nobody has acknowledged
+    follow.
+    """
+
+    session: HeldSession
+
+
+Result = Done | Spoken | OfferAnswered | IceRestarted | ViewerRemoved | TakenOver
 
 
 class Open(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -207,6 +216,15 @@ class End(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """End the session. No error if it does not exist."""
 
 
+class TakeOver(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Give a session to this server: the lease of the one that owns it has ended. `ownership`: see `PerformanceSpec`;
+    it must be higher than the owner's. The request's epoch does not count, and the session's rises. Result:
+    `TakenOver`.
+    """
+
+    ownership: int
+
+
 Command = (
     Open
     | GoOn
@@ -226,6 +244,7 @@ Command = (
     | RestartIce
     | RemoveViewer
     | End
+    | TakeOver
 )
 IN_ORDER = (GoOn, Speak, KeepLine, Resize, ShowName, SetOutput, SetState, HoldForViewer, StreamMotion)
 """Commands of a session that take effect in the order in which they were sent. All others overtake them."""
@@ -253,10 +272,12 @@ class HttpSource(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The first message of a server: its token, its id and the stage's configuration.
 
-    `server_id`: the same in every connection of one server, also after it was started again. `epoch`: rises with every
-    start of the server; a stage refuses a lower one. `owner_grace_s`: how long the stage keeps the server's sessions
-    after the connection is lost. `dropped_when_silent`: whether the stage drops a connection from which nothing comes;
-    a server on the same machine may be stopped for as long as it likes.
+    `version`, `oldest`: the newest and the oldest version of the port that the server speaks; without `oldest` only
+    the newest. They use the newest that both speak. `server_id`: the same in every connection of one server, also
+    after it was started again. `epoch`: rises with every start of the server; a stage refuses a lower one.
+    `owner_grace_s`: how long the stage keeps the server's sessions after the connection is lost.
+    `dropped_when_silent`: whether the stage drops a connection from which nothing comes; a server on the same machine
+    may be stopped for as long as it likes.
     """
 
     version: int
@@ -267,11 +288,19 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     owner_grace_s: float = 0.0
     dropped_when_silent: bool = False
     epoch: int = 1
+    oldest: int = 0
+
+
+def common_version(hello: Hello) -> int | None:
+    """Return the version of the port that a server and this program use together; None if there is none."""
+    newest = min(hello.version, PORT_VERSION)
+    return newest if newest >= max(hello.oldest or hello.version, OLDEST_PORT_VERSION) else None
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The stage's answer to `Hello`: the server is admitted and may send requests. `sessions`: how many of its sessions
-    the stage performs; so many `Held` follow, and events may come between them.
+    """The stage's answer to `Hello`: the server is admitted and may send requests. `version`: of the port, that both
+    use from now on. `sessions`: how many of its sessions the stage performs; so many `Held` follow, and events may come
+    between them.
     """
 
     version: int

@@ -51,12 +51,14 @@ class PerformanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What a performer performs: one session with one avatar, one picture size, one output and one room.
 
     `epoch`: rises with every new owner of the session. A stage refuses commands of a lower epoch than the highest one
-    that it has received. `seed`: of the random blinks, gaze and head motion.
+    that it has received. `ownership`: in a fleet, the epoch of the session's row in the database, by which its server
+    owns it (`messages.TakeOver`). `seed`: of the random blinks, gaze and head motion.
     """
 
     session_id: str
     pack: PackRef
     epoch: int = 1
+    ownership: int = 0
     width_px: int = 1280
     height_px: int = 720
     fps: int = 25

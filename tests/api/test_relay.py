@@ -1,0 +1,200 @@
+"""Two servers of a fleet on a real PostgreSQL, with fake stages: whichever is asked, the owner of a session answers."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import update
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from tests import postgresql
+from tests.attacks.test_rooms import HEAD, VIDEO
+from tests.fakes import FakeFleet, fake_prepare
+from visavis.api import relayed_channel
+from visavis.api.relay import PROOF, RELAYED_FOR
+from visavis.demo.server_process import free_port
+from visavis.errors import CloseCode
+from visavis.server import RunningServer
+from visavis.settings import Settings
+from visavis.store.database import Database
+from visavis.store.models import servers
+
+WITHIN_S = 20.0
+
+
+@dataclass(slots=True)
+class Both:
+    """Two servers; `http` calls the first. `stages`: of each."""
+
+    url: str
+    one: RunningServer
+    other: RunningServer
+    stages: tuple[FakeFleet, FakeFleet]
+    http: httpx.Client
+    avatar_id: str
+
+
+@dataclass(slots=True)
+class Two:
+    """`one` owns the session; `other` is asked. `stages`: of each."""
+
+    one: RunningServer
+    other: RunningServer
+    stages: tuple[FakeFleet, FakeFleet]
+    session: dict[str, Any]
+    http: httpx.Client  # asks the other one
+
+    @property
+    def performer(self) -> Any:
+        return self.stages[0].performers[self.session["session_id"]]
+
+    def channel(self) -> ClientConnection:
+        return connect(f"ws{self.other.base_url.removeprefix('http')}/v1/channel")
+
+    def init(self, **changes: str) -> str:
+        names = {"session_id": self.session["session_id"], "session_token": self.session["access_token"]} | changes
+        return json.dumps({"type": "session.init", "features": ["playback"], **names})
+
+    @property
+    def room(self) -> str:
+        return str(urlsplit(self.session["daily_room"]["url"]).path)
+
+    def bearer(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.session['daily_room']['token']}"}
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory, postgresql_cluster: postgresql.Cluster) -> Iterator[Both]:
+    url = postgresql.new_database(postgresql_cluster)
+    ports, stages = (free_port(), free_port()), (FakeFleet(), FakeFleet())
+    settings = [
+        Settings(
+            data_dir=tmp_path_factory.mktemp("server"),
+            database_url=SecretStr(url),
+            fleet=True,
+            stage_source_url=f"http://127.0.0.1:{port}",
+            secret=SecretStr("s" * 32),
+        )
+        for port in ports
+    ]
+    with (
+        RunningServer(settings[0], fleet=stages[0], prepare=fake_prepare, port=ports[0]) as one,
+        RunningServer(settings[1], fleet=stages[1], prepare=fake_prepare, port=ports[1]) as other,
+        httpx.Client(base_url=one.base_url, headers={"x-api-key": one.api_key}) as client,
+    ):
+        upload = client.post("/v1/avatars/upload-face", json={"image_base64": "YQ=="})
+        yield Both(url, one, other, stages, client, upload.json()["avatar_id"])
+    postgresql.drop_database(postgresql_cluster, url)
+
+
+@pytest.fixture
+def two(both: Both) -> Iterator[Two]:
+    created = both.http.post("/v1/sessions", json={"avatar_id": both.avatar_id})
+    session = created.json()["session"]
+    assert both.http.put(f"/v1/sessions/{session['session_id']}/start").status_code == 200
+    with httpx.Client(base_url=both.other.base_url, headers=both.http.headers) as client:
+        yield Two(both.one, both.other, both.stages, session, client)
+    both.http.put(f"/v1/sessions/{session['session_id']}/end")
+
+
+def test_calls_about_a_session_are_answered_by_its_owner(two: Two) -> None:
+    sdp = two.bearer() | {"content-type": "application/sdp"}
+    joined = two.http.post(f"{two.room}/whep", content=HEAD + VIDEO, headers=sdp)
+    assert (joined.status_code, joined.text) == (201, "v=0\r\na=fake answer\r\n")
+    assert joined.headers["location"].startswith(f"{two.room}/whep/view_")
+    assert len(joined.headers.get_list("request-id")) == 1
+    viewer = joined.headers["location"]
+    assert viewer.rpartition("/")[2] in two.performer.viewers
+    assert two.http.get(viewer, headers=two.bearer()).status_code == 204
+    picture = two.http.get(f"{two.room}/picture", headers=two.bearer())
+    assert picture.json()["video_width"] == 1280
+    assert two.http.head(f"{two.room}/picture", headers=two.bearer()).content == b""
+    assert two.http.delete(viewer, headers=two.bearer()).status_code == 200
+    assert not two.performer.viewers
+    path = f"/v1/sessions/{two.session['session_id']}"
+    assert two.http.get(f"{path}/metrics").status_code == 200
+    assert two.http.put(f"{path}/end").json()["session"]["status"] == "ended"
+    assert two.performer.ended
+    assert two.http.get(f"{two.room}/picture", headers=two.bearer()).status_code == 410
+
+
+def test_who_may_ask_and_for_whom_the_owner_decides(two: Two) -> None:
+    sdp = {"authorization": "Bearer wrong", "content-type": "application/sdp"}
+    assert two.http.post(f"{two.room}/whep", content=HEAD + VIDEO, headers=sdp).status_code == 401
+    path = f"/v1/sessions/{two.session['session_id']}/end"
+    assert two.http.put(path, headers={"x-api-key": "vv_wrong"}).status_code == 401
+    forged = two.bearer() | {PROOF: "0" * 64, RELAYED_FOR: "10.1.2.3 https"}
+    assert two.http.get(f"{two.room}/picture", headers=forged).status_code == 200
+    large = two.http.post(
+        f"{two.room}/whep",
+        content=HEAD + VIDEO + "x" * 300_000,
+        headers=two.bearer() | {"content-type": "application/sdp"},
+    )
+    assert large.json()["error"]["code"] == "PAYLOAD_TOO_LARGE", large.text
+    assert not two.performer.viewers and not two.performer.ended
+
+
+def test_a_channel_reaches_the_owner_of_its_session(two: Two) -> None:
+    with two.channel() as channel:
+        channel.send(two.init(session_token="wrong"))
+        assert json.loads(channel.recv(WITHIN_S))["code"] == "UNAUTHORIZED"
+        with pytest.raises(ConnectionClosed) as closed:
+            channel.recv(WITHIN_S)
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == CloseCode.UNAUTHORIZED
+    with two.channel() as channel:
+        channel.send(two.init())
+        assert json.loads(channel.recv(WITHIN_S))["type"] == "connection.established"
+        audio = base64.b64encode(b"\1\1" * 100_000).decode()
+        channel.send(json.dumps({"type": "agent.speak", "audio": audio, "sample_rate": 16_000, "utterance_id": "u"}))
+        said = {json.loads(channel.recv(WITHIN_S))["type"] for _ in range(2)}
+        assert said == {"agent.speak.confirmed", "agent.playback.started"}
+        assert two.performer.spoken[0][1].pcm == b"\1\1" * 100_000
+        two.http.put(f"/v1/sessions/{two.session['session_id']}/end")
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                channel.recv(WITHIN_S)
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (CloseCode.NORMAL, "ended_by_client")
+
+
+def test_a_channel_of_no_other_server_is_this_ones(two: Two) -> None:
+    with two.channel() as channel:
+        channel.send(two.init(session_id="sess_01ARZ3NDEKTSV4RRFFQ69G5FAV"))
+        assert json.loads(channel.recv(WITHIN_S))["code"] == "SESSION_NOT_FOUND"
+    with two.channel() as channel:
+        channel.send("no json")
+        assert json.loads(channel.recv(WITHIN_S))["type"] == "error"
+
+
+def test_while_the_owner_is_gone_the_client_is_told_to_come_again(
+    two: Two, both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner's row names an address where nobody listens, as of a server that has just died."""
+
+    async def leave() -> None:
+        database = await Database.open(both.url)
+        owner = servers.c.id == two.one.services.sessions._store.server_id
+        async with database.write() as connection:
+            gone = {"address": f"http://127.0.0.1:{free_port()}"}
+            await connection.execute(update(servers).where(owner).values(**gone))
+        await database.aclose()
+
+    asyncio.run(leave())
+    monkeypatch.setattr(relayed_channel, "OPEN_WITHIN_S", 0.5)
+    with two.channel() as channel:
+        channel.send(two.init())
+        with pytest.raises(ConnectionClosed) as closed:
+            channel.recv(WITHIN_S)
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == CloseCode.SERVER_CHANGES
+    told = two.http.get(f"{two.room}/picture", headers=two.bearer())
+    assert (told.status_code, told.headers["visavis-should-retry"]) == (503, "true")

@@ -1,0 +1,94 @@
+"""A fleet of stages goes on with a session of another server: with its speech, its events and its commands."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.fleet.test_remote_stages import TOKEN, UNREACHABLE, remote_stage, spec, until_finished
+from visavis.errors import HandOverBegun, PerformerLost, StaleOwner
+from visavis.fleet.admission import Limits
+from visavis.fleet.identity import ServerIdentity
+from visavis.fleet.performer import StagePerformer
+from visavis.fleet.remote import RemoteStages
+from visavis.fleet.stages import StageFleet
+from visavis.stage.port.address import Address
+from visavis.stage.port.events import PerformerEnded, PlaybackFinished, PlaybackStarted
+from visavis.stage.port.values import Speech
+
+pytestmark = pytest.mark.anyio
+
+
+def fleet_of(server_id: str, address: Address, cert: Path, *, owns: bool = True) -> StageFleet:
+    supply = RemoteStages(
+        addresses=(address,),
+        token=TOKEN,
+        source=UNREACHABLE,
+        ca_file=cert,
+        identity=ServerIdentity(server_id=server_id),
+    )
+    return StageFleet(supply, limits=Limits(measured=False), open_all=True, owns_sessions=lambda: owns)
+
+
+async def test_speech_that_takes_long_to_be_told_is_not_overtaken_by_its_own_events(tmp_path: Path) -> None:
+    """Two minutes of speech are with the stage, and events come while they are told to the other server."""
+    async with remote_stage(tmp_path) as (address, cert):
+        first, other = fleet_of("first", address, cert), fleet_of("other", address, cert)
+        await first.start()
+        await other.start()
+        owned = msgspec.structs.replace(spec(tmp_path), ownership=1)
+        before = await first.allocate(owned)
+        await before.speak(Speech(pcm=b"\1\1" * 1600, sample_rate_hz=16_000, number=1, utterance_id="a", final=True))
+        await before.speak(Speech(pcm=bytes(2 * 48_000 * 120), sample_rate_hz=48_000, number=2, utterance_id="long"))
+        assert [type(event) async for event in until_finished(before.events())][-1] is PlaybackFinished
+        with pytest.raises(StaleOwner):
+            await other.take_over("sess_1", ownership=0)
+        found = await other.take_over("sess_1", ownership=2)
+        assert found is not None and found.held.speech_bytes > 10 * 2**20
+        assert isinstance(found.performer, StagePerformer)
+        playback = (PlaybackStarted, PlaybackFinished)
+        told = [event async for event in until_finished(found.performer.events()) if isinstance(event, playback)]
+        assert told == [
+            PlaybackStarted(utterance_id="a"),
+            PlaybackFinished(utterance_id="a", position_s=0.1, interrupted=False),
+        ]
+        await found.performer.interrupt(through=9)
+        async for event in until_finished(found.performer.events()):
+            last = event
+        assert isinstance(last, PlaybackFinished) and last.interrupted
+        assert await other.take_over("nobody", ownership=1) is None
+        events = [event async for event in before.events()]
+        assert events[-1] == PerformerEnded(reason="taken")
+        with pytest.raises(HandOverBegun):
+            await before.interrupt(through=9)
+        await before.end()
+        assert other.capacity().sessions == 1 and first.capacity().sessions == 0
+        await first.aclose()
+        assert await found.performer.speak(msgspec.structs.replace(SPEECH, number=10))
+        await other.aclose()
+
+
+SPEECH = Speech(pcm=b"\1\1" * 1600, sample_rate_hz=16_000, number=1)
+
+
+async def test_a_server_that_may_have_lost_its_sessions_opens_none_again(tmp_path: Path) -> None:
+    async with remote_stage(tmp_path) as (address, cert):
+        fleet = fleet_of("first", address, cert, owns=False)
+        await fleet.start()
+        performer = await fleet.allocate(spec(tmp_path))
+        fleet._stages[0].link.abort()  # the network fails for a moment
+        events = performer.events()
+        async with asyncio.timeout(20):
+            while not performer.moving:  # noqa: ASYNC110 (nobody tells)
+                await asyncio.sleep(0.01)
+        with pytest.raises(PerformerLost):
+            fleet.check_owner()
+        await asyncio.sleep(0.7)  # it tries twice a second
+        assert performer.moving and not performer.ended
+        performer.leave()
+        assert [event async for event in events][-1] == PerformerEnded(reason="taken")
+        assert fleet.capacity().sessions == 0
+        await fleet.aclose()
