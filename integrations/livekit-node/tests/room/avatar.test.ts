@@ -204,6 +204,7 @@ describe.runIf(isReached)("an avatar", () => {
       await scene.user.waitSilent(avatar.avatarIdentity, 0.3);
       const beforeS = heard.loudS;
       await scene.say(0.5).waitForPlayout();
+      await scene.user.waitLoud(avatar.avatarIdentity, beforeS + 0.44); // it may come later than its end is told
       await scene.user.waitSilent(avatar.avatarIdentity, 0.3);
       expect(Math.abs(heard.loudS - beforeS - 0.5)).toBeLessThan(0.06);
       await avatar.aclose();
