@@ -27,6 +27,7 @@ from visavis.store.failures import is_unreachable, storage_problem, translated_d
 from visavis.store.file_system import check_place
 from visavis.store.kept_copy import forget_old_copies, keep_before_migration
 from visavis.store.postgresql import LastingConnection, open_beside, open_for_migrations, open_postgresql
+from visavis.store.reads_in_place import ReadsInPlace
 from visavis.store.sqlite import LARGE_LOG_BYTES, empty_log, log_bytes, open_sqlite
 
 CONNECTIONS = 10  # at most, to a PostgreSQL
@@ -127,7 +128,8 @@ class Database:
         self._log_stays = False  # True while SQLite's log may have copies of what was deleted
         # A read is one statement; in PostgreSQL it needs no transaction, which would be two more messages.
         self._reading = engine.execution_options(isolation_level="AUTOCOMMIT") if self.is_shared else engine
-        self._direct = DirectReads(engine, postgresql if self.is_shared else sqlite)
+        in_place = None if self._path is None else ReadsInPlace(self._path)
+        self._direct = DirectReads(engine, postgresql if self.is_shared else sqlite, in_place)
 
     @property
     def is_shared(self) -> bool:

@@ -1,7 +1,8 @@
 """Reads of whole rows by one column, on the database's driver itself.
 
 Nearly every request makes one or two. SQLAlchemy's part of such a read (a connection from the pool, a statement, a
-result) takes five to ten times as long as the driver's and the database's together (decision 0074).
+result) takes five to ten times as long as the driver's and the database's together (decision 0074). Of SQLite, what was
+read lately is read in the event loop's own thread (decision 0079).
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from typing import Any, Protocol
 import anyio
 from sqlalchemy import Column, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from visavis.store import reads_in_place
+from visavis.store.reads_in_place import ReadsInPlace
 
 KEPT_FOR_S = 600.0  # then the pool looks after a connection again: firewalls forget those that are old
 
@@ -38,11 +42,10 @@ class _Statement:
     converted: tuple[tuple[str, Callable[[Any], Any]], ...]
 
     @classmethod
-    def of(cls, column: Column[str], engine: AsyncEngine, driver: Driver) -> _Statement:
+    def of(cls, column: Column[str], condition: str, engine: AsyncEngine) -> _Statement:
+        """`condition`: as `Driver.ONE_OF`."""
         columns, dialect = column.table.columns, engine.dialect
-        query = select(*columns).where(
-            literal_column(driver.ONE_OF.format(column=f"{column.table.name}.{column.name}"))
-        )
+        query = select(*columns).where(literal_column(condition.format(column=f"{column.table.name}.{column.name}")))
         processors = ((one.name, one.type.dialect_impl(dialect).result_processor(dialect, None)) for one in columns)
         return cls(
             sql=str(query.compile(dialect=dialect)),
@@ -66,11 +69,13 @@ class _Kept:
 
 
 class DirectReads:
-    """One connection of the pool stays taken for these reads. More of them at once take further connections."""
+    """One connection of the pool stays taken for these reads. More of them at once take further connections.
+    `in_place`: reads first what it can read at once.
+    """
 
-    def __init__(self, engine: AsyncEngine, driver: Driver) -> None:
-        self._engine, self._driver = engine, driver
-        self._statements: dict[Column[str], _Statement] = {}
+    def __init__(self, engine: AsyncEngine, driver: Driver, in_place: ReadsInPlace | None = None) -> None:
+        self._engine, self._driver, self._in_place = engine, driver, in_place
+        self._statements: dict[tuple[Column[str], str], _Statement] = {}  # by column and condition
         self._kept: _Kept | None = None  # None while it is in use
         self._closed = False  # set by `aclose`: a read that is under way then keeps nothing
 
@@ -78,10 +83,25 @@ class DirectReads:
         """Return the whole rows of the column's table in which it has one of these values, by the names of the columns.
         Raises what the driver and the pool raise.
         """
-        statement = self._statements.get(column)
-        if statement is None:
-            statement = self._statements[column] = _Statement.of(column, self._engine, self._driver)
         wanted = list(values)
+        if self._in_place is None:
+            return await self._through_pool(column, wanted)
+        of_one = self._statement(column, reads_in_place.IS)
+        found = await self._in_place.fetch(of_one.sql, wanted[0]) if len(wanted) == 1 else None
+        if found is not None:
+            return of_one.rows(found)
+        rows = await self._through_pool(column, wanted)
+        self._in_place.has_read(of_one.sql, wanted)
+        return rows
+
+    def _statement(self, column: Column[str], condition: str) -> _Statement:
+        statement = self._statements.get((column, condition))
+        if statement is None:
+            statement = self._statements[column, condition] = _Statement.of(column, condition, self._engine)
+        return statement
+
+    async def _through_pool(self, column: Column[str], wanted: Sequence[str]) -> list[dict[str, Any]]:
+        statement = self._statement(column, self._driver.ONE_OF)
         kept, self._kept = self._kept, None
         if kept is not None and time.monotonic() >= kept.until_s:
             with anyio.CancelScope(shield=True):
@@ -123,6 +143,8 @@ class DirectReads:
 
     async def aclose(self) -> None:
         self._closed = True
+        if self._in_place is not None:
+            self._in_place.close()
         kept, self._kept = self._kept, None
         if kept is not None:
             await kept.connection.close()
