@@ -2,6 +2,8 @@
 tools/branch_coverage.py: the tests, and the servers, stages and image workers that they start.
 """
 
+from __future__ import annotations
+
 import builtins
 import marshal
 import mmap
