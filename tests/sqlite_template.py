@@ -25,7 +25,10 @@ def use_template(patch: pytest.MonkeyPatch) -> None:
     def open_from_template(url: str, path: Path | None) -> AsyncEngine:
         engine = open_sqlite(url, path)
         if path is not None and path.stat().st_size == 0:
-            path.write_bytes(template)
+            whole = path.with_name(f".{path.name}.template")  # nobody may read half of it
+            whole.touch(mode=0o600)
+            whole.write_bytes(template)
+            whole.replace(path)
             fresh.add(str(engine.url.database))
         return engine
 
