@@ -220,6 +220,22 @@ async def test_sessions_of_a_lost_stage_get_other_places_and_a_stage_that_wakes_
     assert await fleet.store.sums_are_right()
 
 
+async def test_a_session_leaves_a_stage_that_drains_for_one_with_room_and_stays_without_one(fleet: Fleet) -> None:
+    await fleet.enter("old", room_for(2))
+    one, other = await add_sessions(fleet.database, 2)
+    assert [await fleet.place(one), await fleet.place(other)] == ["old", "old"]
+    with pytest.raises(StaleOwner):
+        await fleet.place(one, epoch=1)
+    await fleet.renew("old", room_for(2, draining=True))
+    assert await fleet.place(one, epoch=1) is None
+    await fleet.enter("new", room_for(1))
+    assert await fleet.place(one, epoch=1) == "new"
+    assert await fleet.place(other, epoch=1) is None
+    places = [await owner_of(fleet.database, session_id) for session_id in (one, other)]
+    assert places == [(fleet.server.id, 2, "new"), (fleet.server.id, 1, "old")]
+    assert await fleet.store.sums_are_right()
+
+
 async def test_a_server_whose_lease_was_ended_while_it_slept_places_nothing(fleet: Fleet) -> None:
     (session_id,) = await add_sessions(fleet.database, 1)
     await fleet.enter("a", room_for(1))

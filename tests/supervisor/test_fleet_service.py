@@ -89,6 +89,7 @@ async def test_a_session_is_placed_performed_and_gives_its_place_back(
             await _perform(http, server, machine, row)
             await _move_within_the_machine(http, server, machine)
             await _move_to_another_machine(http, server, machine)
+            await _leave_a_machine_that_stops(http, server, machine, monkeypatch)
         async with serving(database, tmp_path) as server, calling(server) as http:
             await _go_on_after_a_kill_of_the_server(http, server, machine)
     assert await store.sums_are_right()
@@ -162,6 +163,44 @@ async def _move_to_another_machine(http: httpx.AsyncClient, server: LiveServer, 
         assert shown["session"]["status"] == "started"
     assert await place_of(machine.database, session_id) == (None, None), "the end is written with the row's new epoch"
     assert await taken(machine.database) == [0]
+
+
+async def _leave_a_machine_that_stops(
+    http: httpx.AsyncClient, server: LiveServer, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that says nothing goes to the other machine before its own one has stopped."""
+    database, folder = machine.database, machine.folder / "second"
+    folder.mkdir()
+    (kept,) = await machine.rows()
+    async with running(database, folder, monkeypatch) as second:
+        async with full(database, kept):
+            client = SessionClient(http)
+            session_id = (await client.create(server.look, {}))["session_id"]
+            await client.start(session_id)
+        before, _ = await place_of(database, session_id)
+        assert before != kept["id"]
+        second.supervisor.stop()
+        async with asyncio.timeout(WITHIN_S):
+            while (await place_of(database, session_id))[0] == before:
+                assert not second.task.done()
+                await asyncio.sleep(0.02)
+            await asyncio.wait((second.task,))
+        assert (await place_of(database, session_id))[0] == kept["id"]
+        await client.end(session_id)
+    assert await taken(database) == [0]
+    log = (machine.folder / "server.log").read_text()
+    assert "its machine stops" in log
+
+
+@asynccontextmanager
+async def full(database: Database, row: dict[str, Any]) -> AsyncIterator[None]:
+    """Let a machine seem to have no room."""
+    for mcores in (100_000, -100_000):
+        async with database.write() as connection:
+            more = {"taken_mcores": stages.c.taken_mcores + mcores}
+            await connection.execute(update(stages).where(stages.c.id == row["id"]).values(**more))
+        if mcores > 0:
+            yield
 
 
 async def _go_on_after_a_kill_of_the_server(http: httpx.AsyncClient, server: LiveServer, machine: Machine) -> None:

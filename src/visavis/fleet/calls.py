@@ -37,6 +37,10 @@ class Calls:
         self.link: StageLink | None = link
         self._waiting: dict[_Call, None] = {}  # in the order of the calls
 
+    @property
+    def are_answered(self) -> bool:
+        return not self._waiting
+
     async def request(self, command: Command) -> Result:
         """Send a command; wait for its result and return it. Raises what the stage raised, and `PerformerLost` if no
         stage answers it.

@@ -54,6 +54,16 @@ class KeptPerformance:
         kept._segments = {one.segment_id: one for one in so_far.segments}
         return kept
 
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is said, and nothing waits to be said."""
+        return (
+            self._state != "speaking"
+            and not self._segments
+            and not self.speech.so_far()
+            and not self.line.so_far().waiting
+        )
+
     def opened(self, *, now_s: float) -> None:
         """Its first stage has opened the session: its clock begins."""
         self._began_s = now_s

@@ -214,6 +214,11 @@ class StagePerformer:
         return self._ended
 
     @property
+    def quiet(self) -> bool:
+        """Whether its stage says nothing, and has nothing left to say."""
+        return not (self._ended or self.ending or self.moving) and self._calls.are_answered and self.kept.quiet
+
+    @property
     def link(self) -> StageLink | None:
         """The link of its stage, None while it has none."""
         return self._calls.link

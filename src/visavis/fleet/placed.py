@@ -9,7 +9,7 @@ to no others.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -37,7 +37,8 @@ IDLE_FOR_S = 60.0  # a machine without sessions of this server is let go after s
 RELEASE_WITHIN_S = 5.0
 PLACE_AGAIN_WITHIN_S = 10.0  # then a session whose machine is lost, and for which there is no place, ends
 TRY_AGAIN_S = 0.5
-LOST = "its machine is lost"
+EARLY_AGAIN_S = 1.0  # for a session that leaves a machine which still performs it
+LOST, DRAINS = "its machine is lost", "its machine stops"
 
 log = structlog.get_logger("visavis.fleet")
 
@@ -66,8 +67,8 @@ class Directory(Protocol):
     """The machines, as the database knows them. All raise `StorageUnusable` if it is away."""
 
     async def place(self, session_id: str, shape: SessionShape) -> PlaceOnMachine | None:
-        """Take a place for a session that this server starts, or whose machine's lease has ended; None if there is no
-        room. Raises `StaleOwner` if the session is not this server's to place.
+        """Take a place for a session that this server starts, or whose machine drains or has lost its lease; None if
+        there is no room. Raises `StaleOwner` if the session is not this server's to place.
         """
         ...
 
@@ -91,8 +92,8 @@ class Directory(Protocol):
         """Forget machines that ended long ago."""
         ...
 
-    async def ended_among(self, machine_ids: Collection[str]) -> Collection[str]:
-        """Return those whose leases have ended: others have their sessions, or will have."""
+    async def leaving_among(self, machine_ids: Collection[str]) -> Mapping[str, bool]:
+        """Return those whose leases have ended (True: others have their sessions, or will have), or that drain."""
         ...
 
     async def free(self, shapes: Sequence[SessionShape]) -> tuple[FleetRoom, Sequence[int]]:
@@ -113,6 +114,10 @@ class MachineFleet(Fleet, Protocol):
 
     def take_in(self, performer: StagePerformer, lost: LostStage) -> None: ...
 
+    def quiet(self) -> list[StagePerformer]: ...
+
+    async def give_away(self, performer: StagePerformer, detail: str) -> LostStage: ...
+
     async def take_over(self, session_id: str, *, ownership: int) -> Adopted | None: ...
 
     def give_up(self, session_id: str) -> None: ...
@@ -129,6 +134,7 @@ class PlacedFleet:
         self._releasing: dict[str, asyncio.Task[None]] = {}  # by session whose place is being given back
         # Those whose machine is lost, until they have another place.
         self._moving: dict[StagePerformer, asyncio.Task[None]] = {}
+        self._leaving = set[StagePerformer]()  # those that leave a machine that drains, until they have another place
         self._room, self._free = FleetRoom(), tuple[Place, ...]()
         self._problem: str | None = "The fleet was not looked at yet"
         self._tasks: set[asyncio.Task[None]] = set()
@@ -284,25 +290,53 @@ class PlacedFleet:
                 failed = False
 
     async def _lose_machines(self) -> None:
-        """Place the sessions of machines elsewhere whose leases have ended. Raises `StorageUnusable`."""
-        ended = await self._directory.ended_among(list(self._machines)) if self._machines else ()
-        for machine_id in [one for one in ended if one in self._machines]:
+        """Place the sessions of machines elsewhere whose leases have ended, and the quiet ones of machines that drain.
+        Raises `StorageUnusable`.
+        """
+        leaving = await self._directory.leaving_among(list(self._machines)) if self._machines else {}
+        for machine_id in [one for one, has_ended in leaving.items() if not has_ended and one in self._machines]:
+            for performer in self._machines[machine_id].quiet():
+                if performer not in self._leaving:
+                    self._leaving.add(performer)
+                    self._in_background(self._move_early(performer, self._machines[machine_id]))
+        for machine_id in [one for one, has_ended in leaving.items() if has_ended and one in self._machines]:
             performers, lost = self._machines[machine_id].surrender(LOST)
             log.error("machine_lost", machine=machine_id, sessions=len(performers))
             self._let_go(machine_id)
             for performer in performers:
-                self._moving[performer] = moving = self._in_background(self._move(performer, lost))
-                moving.add_done_callback(partial(self._moved, performer))
+                self._start_move(performer, lost)
+
+    def _start_move(self, performer: StagePerformer, lost: LostStage, place: PlaceOnMachine | None = None) -> None:
+        self._moving[performer] = moving = self._in_background(self._move(performer, lost, place))
+        moving.add_done_callback(partial(self._moved, performer))
 
     def _moved(self, performer: StagePerformer, _: asyncio.Task[None]) -> None:
         self._moving.pop(performer, None)
 
-    async def _move(self, performer: StagePerformer, lost: LostStage) -> None:
-        """Place a session of a lost machine elsewhere; end it if there is no place for PLACE_AGAIN_WITHIN_S."""
+    async def _move_early(self, performer: StagePerformer, fleet: MachineFleet) -> None:
+        """Move a session that is quiet away from a machine that drains, if another one has room for it. Otherwise it
+        stays until the machine stops.
+        """
+        spec = performer.kept.spec
+        try:
+            place = await self._directory.place(spec.session_id, _shape(spec))
+            if place is None:
+                await asyncio.sleep(EARLY_AGAIN_S)
+            else:
+                self._start_move(performer, await fleet.give_away(performer, DRAINS), place)
+        except VisavisError as error:
+            log.warning("session_not_moved_early", session_id=spec.session_id, problem=error.message)
+        finally:
+            self._leaving.discard(performer)
+
+    async def _move(self, performer: StagePerformer, lost: LostStage, place: PlaceOnMachine | None = None) -> None:
+        """Place a session of a lost machine elsewhere; end it if there is no place for PLACE_AGAIN_WITHIN_S. `place`:
+        one that it has already.
+        """
         until_s = asyncio.get_running_loop().time() + PLACE_AGAIN_WITHIN_S
         while not performer.ended:
             try:
-                await self._move_once(performer, lost)
+                await self._move_once(performer, lost, place)
                 return
             except VisavisError as error:  # no machine has room or can be reached, or the database is away
                 reason = f"no other has a place for it ({error.message})"
@@ -313,14 +347,15 @@ class PlacedFleet:
             if asyncio.get_running_loop().time() >= until_s:
                 performer.finish(PerformerEnded(reason="lost", detail=f"{lost.detail}, and {reason}"))
                 return
+            place = None
             await asyncio.sleep(TRY_AGAIN_S)
 
-    async def _move_once(self, performer: StagePerformer, lost: LostStage) -> None:
+    async def _move_once(self, performer: StagePerformer, lost: LostStage, place: PlaceOnMachine | None) -> None:
         """Place a session, and have the stages of its machine go on with it. Raises `NoCapacity`, `PerformerLost` for a
         machine that cannot be reached, `StaleOwner` and `StorageUnusable`.
         """
         spec = performer.kept.spec
-        place = await self._directory.place(spec.session_id, _shape(spec))
+        place = place or await self._directory.place(spec.session_id, _shape(spec))
         if place is None:
             raise NoCapacity("No machine of the fleet has room for this session")
         performer.kept.spec = msgspec.structs.replace(performer.kept.spec, ownership=place.ownership)

@@ -18,7 +18,7 @@ from functools import partial
 
 import structlog
 
-from visavis.errors import NoCapacity, PackUnreadable, PerformerLost
+from visavis.errors import NoCapacity, PackUnreadable, PerformerLost, StaleOwner
 from visavis.fleet.admission import Limits
 from visavis.fleet.link import StageLink
 from visavis.fleet.machines import Machines
@@ -297,6 +297,21 @@ class StageFleet:
             if performer.ending:
                 performer.finish(PerformerEnded(reason="lost", detail=detail))
         return [one for one in performers if not one.ended], lost
+
+    def quiet(self) -> list[StagePerformer]:
+        """Return the sessions that say nothing now, and have nothing left to say."""
+        return [one for one in self._performers.values() if one.quiet and one.session_id not in self._opening]
+
+    async def give_away(self, performer: StagePerformer, detail: str) -> LostStage:
+        """Give one session away, and end it here. Another fleet goes on with it (`take_in`)."""
+        spec, link = performer.kept.spec, performer.link
+        lost = LostStage(machine_id="", sessions=1, detail=detail)
+        self._remove(spec.session_id)
+        performer.leave_fleet(self._in_background, lambda _: None)
+        if link is not None:
+            with contextlib.suppress(PerformerLost, StaleOwner):
+                await link.request(spec.session_id, spec.epoch, End())
+        return lost
 
     def take_in(self, performer: StagePerformer, lost: LostStage) -> None:
         """Go on with a session that another fleet has surrendered. If that cannot be, it ends."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -72,8 +72,8 @@ class StageDirectory:
     async def forget(self) -> None:
         await self._stages.leases.forget()
 
-    async def ended_among(self, machine_ids: Collection[str]) -> Collection[str]:
-        return await self._stages.ended_among(machine_ids)
+    async def leaving_among(self, machine_ids: Collection[str]) -> Mapping[str, bool]:
+        return await self._stages.leaving_among(machine_ids)
 
     async def free(self, shapes: Sequence[SessionShape]) -> tuple[FleetRoom, Sequence[int]]:
         found = [await self._stages.capacity(shape) for shape in shapes]

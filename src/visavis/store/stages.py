@@ -51,17 +51,19 @@ _PLACE_VALUES = (
 _IS_TO_BE_PLACED = """
     sessions.id = :session_id AND sessions.epoch = :epoch AND sessions.status IN ('created', 'started')
     AND NOT EXISTS (
-        SELECT 1 FROM stages held WHERE held.id = sessions.stage_id AND held.ended_at_ms IS NULL)
+        SELECT 1 FROM stages held
+        WHERE held.id = sessions.stage_id AND held.ended_at_ms IS NULL AND NOT held.draining)
     AND EXISTS (
         SELECT 1 FROM servers
         WHERE servers.id = :server_id AND servers.epoch = :server_epoch AND servers.ended_at_ms IS NULL)
 """
 
 # One statement, so that nothing is taken for a session that is not the caller's to place. Rows are locked in the order
-# session, stage. A stage that is being written is not waited for: another one will do.
+# session, stage. A stage that is being written is not waited for: another one will do. The place on a stage that drains
+# is given back; that stage is never chosen.
 _PLACE = text(f"""
 WITH placed AS MATERIALIZED (
-    SELECT sessions.id FROM sessions WHERE {_IS_TO_BE_PLACED}
+    SELECT sessions.id, sessions.stage_id, sessions.place_mcores FROM sessions WHERE {_IS_TO_BE_PLACED}
     FOR UPDATE
 ), chosen AS MATERIALIZED (
     SELECT stages.id, {_COST} AS cost FROM stages, placed
@@ -73,6 +75,9 @@ WITH placed AS MATERIALIZED (
     UPDATE stages SET taken_mcores = stages.taken_mcores + chosen.cost
     FROM chosen WHERE stages.id = chosen.id
     RETURNING stages.id, stages.address, chosen.cost
+), given_back AS (
+    UPDATE stages SET taken_mcores = stages.taken_mcores - placed.place_mcores
+    FROM placed, taken WHERE stages.id = placed.stage_id
 )
 UPDATE sessions
 SET server_id = :server_id, stage_id = taken.id, place_mcores = taken.cost, epoch = sessions.epoch + 1
@@ -113,8 +118,9 @@ WHERE ended_at_ms IS NULL AND id IN (
     SELECT stage_id FROM sessions WHERE server_id = :server_id AND status = 'started' AND stage_id IS NOT NULL)
 """).bindparams(bindparam("server_id", type_=String))
 
-_ENDED = text("""
-SELECT id FROM stages WHERE id = ANY(:ids) AND ended_at_ms IS NOT NULL
+_LEAVING = text("""
+SELECT id, ended_at_ms IS NOT NULL AS has_ended FROM stages
+WHERE id = ANY(:ids) AND (ended_at_ms IS NOT NULL OR draining)
 """).bindparams(bindparam("ids", type_=ARRAY(String)))
 
 _LOST = text("""
@@ -195,8 +201,8 @@ class StageStore:
         labels: Mapping[str, str] | None = None,
     ) -> Placed | None:
         """Take a place for a session on the stage that is least taken among those that have all `labels`, and make the
-        session this server's; raise its epoch. `epoch`: the session's. It has no place, or one on a stage whose lease
-        has ended.
+        session this server's; raise its epoch. `epoch`: the session's. It has no place, or one on a stage that drains
+        or whose lease has ended; that is given back.
 
         Returns None if there is no room anywhere. Raises `StaleOwner` if the session is not this server's to place any
         more: its epoch is another one, it has ended, or the server's own lease has. Raises `StorageUnusable`.
@@ -241,10 +247,11 @@ class StageStore:
             rows = (await connection.execute(_OWN_DOORS, {"server_id": server_id})).all()
         return [_door(row) for row in rows]
 
-    async def ended_among(self, stage_ids: Collection[str]) -> set[str]:
-        """Return those of the machines whose leases have ended."""
+    async def leaving_among(self, stage_ids: Collection[str]) -> dict[str, bool]:
+        """Return those of the machines whose leases have ended (True), or that drain."""
         async with self._database.read() as connection:
-            return set(await connection.scalars(_ENDED, {"ids": list(stage_ids)}))
+            rows = (await connection.execute(_LEAVING, {"ids": list(stage_ids)})).all()
+        return {row.id: row.has_ended for row in rows}
 
     async def lost(self, by: Lease, *, at_most: int = 500) -> list[Lost]:
         """Return sessions of this server whose stages' leases have ended: each needs another place."""
