@@ -51,14 +51,34 @@ def test_the_pages_import_only_packages_that_are_named() -> None:
     assert packages <= BUNDLED.keys() and "preact" in packages
 
 
-def requirements() -> list[str]:
-    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    return [re.split(r"[\[<>=!~ ]", requirement)[0] for requirement in listed]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
-@pytest.mark.parametrize("name", requirements())
+def name_of(requirement: str) -> str:
+    return re.split(r"[\[<>=!~ ]", requirement)[0]
+
+
+REQUIRED = [name_of(requirement) for requirement in PROJECT["dependencies"]]
+OPTIONAL = [
+    (extra, name_of(requirement))
+    for extra, requirements in PROJECT["optional-dependencies"].items()
+    for requirement in requirements
+]
+INSTALLED, EXTRAS = section("beside the package").split("The extras of Visavis add these:")
+
+
+@pytest.mark.parametrize("name", REQUIRED)
 def test_every_dependency_is_named_with_its_licence(name: str) -> None:
-    named = re.search(rf"(?:^|  ){re.escape(name)} {{2,}}(\S+(?: \S+)*)", section("beside the package"), re.M)
+    named = re.search(rf"(?:^|  ){re.escape(name)} {{2,}}(\S+(?: \S+)*)", INSTALLED, re.M)
     assert named, name
     stated = metadata.metadata(name)["License-Expression"]
     assert stated is None or named[1] == stated
+
+
+def test_no_other_package_is_named_as_a_dependency() -> None:
+    assert sorted(re.findall(r"(?:^|  )([a-z][\w-]*) {2,}\S", INSTALLED, re.M)) == sorted(REQUIRED)
+
+
+@pytest.mark.parametrize(("extra", "name"), OPTIONAL)
+def test_every_package_of_an_extra_is_named_with_it(extra: str, name: str) -> None:
+    assert re.search(rf"^  {extra} +{re.escape(name)} +\S", EXTRAS, re.M)

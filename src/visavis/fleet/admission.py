@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Self
 
+from visavis.settings import Settings
 from visavis.stage.port.report import FrameCosts, SessionShape
 
 FALL_IN_S = 10.0  # what others took is forgotten within about so long, so that places do not come and go
@@ -28,6 +30,16 @@ class Limits:
     cores: float | None = None
     sessions_per_stage: int | None = None
     sessions: int | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        return cls(
+            measured=settings.admission == "measured",
+            share=settings.admission_share,
+            cores=settings.cores,
+            sessions_per_stage=settings.sessions_per_stage,
+            sessions=settings.max_sessions,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,13 +48,6 @@ def run(
     host = _reached_host(address or listens.host)
     check_cache(cache)
     configure_logs(level=settings.log_level, as_json=log_json or settings.log_json)
-    limits = Limits(
-        measured=settings.admission == "measured",
-        share=settings.admission_share,
-        cores=settings.cores,
-        sessions_per_stage=settings.sessions_per_stage,
-        sessions=settings.max_sessions,
-    )
     options = SupervisorOptions(
         database_url=settings.resolved_database_url,
         token=read_token(fleet_token_file),
@@ -66,7 +59,7 @@ def run(
             count=settings.stages or processes_for(settings.cores or given_cores()),
             cache=cache,
             network=settings.media_network,
-            limits=limits,
+            limits=Limits.of(settings),
             log_json=log_json or settings.log_json,
         ),
     )
