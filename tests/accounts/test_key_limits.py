@@ -11,7 +11,7 @@ from tests.conftest import Service
 from visavis.accounts import service as accounts_service
 from visavis.accounts.scopes import DEFAULT_SCOPES, Scope, scope_for
 from visavis.accounts.sources import is_allowed, parse_source
-from visavis.api.app import ROUTERS
+from visavis.api.routers import ROUTERS
 from visavis.errors import ApiKeyRefused, KeyNotActive, SourceRefused
 
 FACE = {"avatar": "data:image/png;base64,YSBmYWNl"}

@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import Service, open_service
-from visavis.api.app import ROUTERS
 from visavis.api.described import openapi
+from visavis.api.routers import ROUTERS
 
 pytestmark = pytest.mark.anyio
 

@@ -18,7 +18,8 @@ from tests.attacks.test_rooms import HEAD, VIDEO
 from tests.conftest import Service, open_service
 from tests.fakes import FakeFleet, fake_prepare
 from visavis.api import pages
-from visavis.api.app import ROUTERS, create_app
+from visavis.api.app import create_app
+from visavis.api.routers import ROUTERS
 from visavis.server import RunningServer
 from visavis.settings import OWN_PATHS, Settings
 

@@ -11,9 +11,9 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
 
-from visavis.api.app import ROUTERS
 from visavis.api.application import Application
 from visavis.api.plain_routes import PlainRoutes
+from visavis.api.routers import ROUTERS
 from visavis.errors import NotFound
 
 pytestmark = pytest.mark.anyio

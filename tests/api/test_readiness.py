@@ -14,7 +14,7 @@ import structlog.testing
 
 from tests.conftest import Service, open_service
 from tests.fakes import FakeFleet, fake_prepare
-from visavis.api import app
+from visavis.api import sweeping
 from visavis.engine.portrait.points import SevenPoints
 from visavis.errors import PackUnreadable, PerformerLost, PreparationFailed
 from visavis.library import DEFAULT_PORTRAIT
@@ -139,7 +139,7 @@ async def test_a_sweep_that_breaks_is_made_again(tmp_path: Path, monkeypatch: py
     async def swept_twice() -> bool:
         return sweeps >= 2
 
-    monkeypatch.setattr(app, "sweep_sessions", sweep)
+    monkeypatch.setattr(sweeping, "sweep_sessions", sweep)
     with structlog.testing.capture_logs() as logs:
         async with open_service(tmp_path, sweep_interval_s=AGAIN_S) as service:
             await until(swept_twice)

@@ -25,10 +25,10 @@ async def fail(*_):
 async def warm_up(*_):
     pass
 
-app._warm_up = warm_up
+app.warm_up = warm_up
 match sys.argv[1]:
     case "sweep":
-        app._sweep_always = fail
+        app.sweep_always = fail
     case "ends":
         Ends.run = fail
     case "connections":
@@ -69,7 +69,7 @@ async def never(*_, **__):
     print("draining", flush=True)
     await asyncio.Event().wait()
 
-app._warm_up = warm_up
+app.warm_up = warm_up
 server.drain, server.STOP_WITHIN_S = never, 0.2
 sys.argv = ["visavis", "serve", "--port", "0"]
 cli.main()

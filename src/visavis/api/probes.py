@@ -7,8 +7,14 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
+from anyio.to_thread import run_sync
+
+from visavis.settings import Settings
+from visavis.store.database import Database
+from visavis.store.disk import disk_problem
 
 ASK_EVERY_S = 2.0
 ANSWER_WITHIN_S = 2.0
@@ -90,3 +96,13 @@ class Probes:
             tasks.start_soon(self.database.run)
             tasks.start_soon(self.disk.run)
             tasks.start_soon(self.loop.run)
+
+
+def probes_of(settings: Settings, database: Database) -> Probes:
+    """Return what a server with these settings asks itself."""
+
+    async def ask_disk() -> str | None:
+        least_free_bytes = settings.min_free_disk_mb * 1024 * 1024
+        return await run_sync(partial(disk_problem, settings.data_dir, least_free_bytes=least_free_bytes))
+
+    return Probes(database=Probe("The database", database.check), disk=Probe("The disk", ask_disk), loop=LoopDelay())

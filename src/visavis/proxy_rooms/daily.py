@@ -11,6 +11,7 @@ import httpx
 from visavis.errors import RoomUnreachable
 from visavis.proxy_rooms.answers import json_object, said
 from visavis.proxy_rooms.kept_rooms import ListedRoom
+from visavis.settings import Settings
 
 ANSWERS_WITHIN_S = 5.0
 ROOM_LASTS_S = 7 * 86_400  # then Daily deletes it itself, and sends everybody in it away
@@ -96,6 +97,13 @@ class DailyServer:
         if not answer.is_success or document is None:
             raise RoomUnreachable(f"Daily answered {answer.status_code}: {said(answer)}")
         return document
+
+
+def daily_server(settings: Settings) -> DailyServer | None:
+    """Return the operator's Daily domain, None without one."""
+    if settings.daily_api_key is None:
+        return None
+    return DailyServer(DailyKey(url=settings.daily_api_url, api_key=settings.daily_api_key.get_secret_value()))
 
 
 def _text(document: dict[str, Any], name: str) -> str:

@@ -14,6 +14,7 @@ import jwt
 from visavis.errors import RoomUnreachable
 from visavis.proxy_rooms.answers import json_object, said
 from visavis.proxy_rooms.kept_rooms import ListedRoom
+from visavis.settings import Settings
 
 ANSWERS_WITHIN_S = 5.0
 API_TOKEN_LASTS_S = 60
@@ -110,6 +111,14 @@ class LiveKitServer:
         now_s = int(time.time())
         times = {"iss": self._key.api_key, "nbf": now_s - CLOCKS_DIFFER_S, "exp": now_s + lasts_s}
         return jwt.encode({**times, **claims}, self._key.api_secret, algorithm="HS256")
+
+
+def livekit_server(settings: Settings) -> LiveKitServer | None:
+    """Return the operator's LiveKit server, None without one."""
+    if settings.livekit_url is None or settings.livekit_api_key is None or settings.livekit_api_secret is None:
+        return None
+    secret = settings.livekit_api_secret.get_secret_value()
+    return LiveKitServer(LiveKitKey(url=settings.livekit_url, api_key=settings.livekit_api_key, api_secret=secret))
 
 
 def _wrong_clock(answer: httpx.Response) -> str | None:
