@@ -158,10 +158,10 @@ def test_a_client_is_warned_once_if_it_can_know_of_it() -> None:
     warning = {"type": "warning", "warning": text, "encoding": "mulaw"}
     curious = opened("metrics")
     assert speak(curious, voice) == [warning] and speak(curious, voice) == []
-    assert curious.encoding_check.take_suspected() == "mulaw" and curious.encoding_check.take_suspected() is None
+    assert curious.speech.take_suspected_encoding() == "mulaw" and curious.speech.take_suspected_encoding() is None
 
     silent = opened()
-    assert speak(silent, voice) == [] and silent.encoding_check.take_suspected() == "mulaw"
+    assert speak(silent, voice) == [] and silent.speech.take_suspected_encoding() == "mulaw"
 
     knowing = opened()
     assert speak(knowing, voice, encoding="pcm_s16le") == [warning]

@@ -80,7 +80,7 @@ class World:
         self.protocol = ChannelProtocol()
         init = {"type": "session.init", "session_id": "s", "session_token": "t", "features": sorted(FEATURES)}
         assert isinstance(self.protocol.receive_text(json.dumps(init))[-1], Attach)
-        self.protocol.index = 1
+        self.protocol.messages.index = 1
         self.stage.beginning = pack(Beginning(session_id="s", features=FEATURES, index=1))
         self.protocol.attach_succeeded()
 
@@ -117,16 +117,17 @@ class World:
 
     def interrupt_early(self) -> None:
         """Carry out an interrupt that is still on its way, as `read_ahead.py` finds it."""
-        number = self.protocol.taken
+        number = self.protocol.messages.taken
         for frame in self.wire_in:
             kind = json.loads(frame)["type"] if isinstance(frame, str) and frame.startswith("{") else ""
             number += kind != "ack"
-            if kind == "agent.interrupt" and number not in self.early and not self.protocol.has_answered(number):
-                self.early.add(number)
-                self.interrupt(number)
+            if kind != "agent.interrupt" or number in self.early or self.protocol.messages.has_answered(number):
+                continue
+            self.early.add(number)
+            self.interrupt(number)
 
     def interrupt(self, message: int) -> None:
-        self.stage.execute(messages.Interrupt(through=0, message=self.protocol.session_number(message)))
+        self.stage.execute(messages.Interrupt(through=0, message=self.protocol.messages.session_number(message)))
         self.reply(self.protocol.interrupt_succeeded(message))
 
     def execute(self, *, report: bool = True) -> None:
@@ -158,7 +159,7 @@ class World:
         self.reply(self.protocol.receive_event(event))
 
     def reply(self, actions: list[Action]) -> None:
-        numbered, note = self.protocol.numbered(actions, self.protocol.mark(), is_sent=True)
+        numbered, note = self.protocol.sent.numbered(actions, self.protocol.mark(), is_sent=True)
         if note is not None:
             kept = KeptNote(number=note.last_number, note=pack(note))
             self.stage.notes.add(kept, forget_through=note.forgotten)

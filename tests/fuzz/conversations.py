@@ -133,7 +133,7 @@ class Conversation:
             return
         established, *again = self.protocol.resume(received)
         assert isinstance(established, Send) and isinstance(established.message, ConnectionEstablishedResumable)
-        assert established.message.resumed and established.message.received == self.protocol.taken
+        assert established.message.resumed and established.message.received == self.protocol.messages.taken
         assert [send.text for send in again if isinstance(send, SendAgain)] == self.numbered[received:]
 
     def finish(self) -> None:
@@ -177,12 +177,12 @@ class Conversation:
         if not self.protocol.resumable:
             return
         mark = self.protocol.mark()
-        for action in self.protocol.numbered(actions, mark, is_sent=True)[0]:
+        for action in self.protocol.sent.numbered(actions, mark, is_sent=True)[0]:
             if isinstance(action, SendAgain):
                 self.numbered.append(action.text)
                 message = json.loads(action.text)
                 assert message["seq"] == len(self.numbered)
-                assert message["ack"] == mark.taken <= self.protocol.taken <= self._number
+                assert message["ack"] == mark.taken <= self.protocol.messages.taken <= self._number
 
 
 def _kind_of(text: str) -> Any:

@@ -78,7 +78,7 @@ class Conversations:
         if conversation is None or not conversation.free.is_set() or not conversation.protocol.resumable:
             return None
         protocol = conversation.protocol
-        return protocol.note(protocol.mark(), after=protocol.sent.last_number)
+        return protocol.sent.note(protocol.mark(), after=protocol.sent.last_number)
 
     def take_over(self, session_id: str, beginning: bytes, notes: Sequence[KeptNote]) -> None:
         """Go on with the conversation of a session of an earlier server."""

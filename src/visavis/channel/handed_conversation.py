@@ -41,8 +41,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
 
     `answered`: the client's messages up to this number have their answers, except those in `unanswered`.
     `interrupts`: interrupts above `answered` that were answered ahead of their turn. `binary_rate_hz`,
-    `binary_encoding`, `interrupted`, `sample_count`: see `protocol.ChannelProtocol`; as they were after the message
-    `answered`.
+    `binary_encoding`, `interrupted`, `sample_count`: see speech_intake.py; as they were after the message `answered`.
     """
 
     answered: int = 0

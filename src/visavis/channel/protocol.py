@@ -11,23 +11,19 @@ caller starts effects in the order in which they are returned, and reports their
 pending, so that a small piece of speech does not wait until the performer has answered the one before. Only `Attach` is
 alone: the caller passes no message in before its outcome. `Interrupt` and `Update` are outside this order (actions.py).
 
-Replies wait in a queue behind the pending effects (reply_queue.py). This module decides which message is allowed when,
-and what follows from it. The formats of the messages are checked where they are read: handshake.py, reading.py,
-speech.py (with speech_annotations.py and timings.py), text.py and session_changes.py. None of them has I/O or a clock
-either.
+This module decides which message is allowed when, and what follows from it. It leaves
+- to handshake.py, reading.py, speech.py, text.py and session_changes.py: the formats of the messages;
+- to speech_intake.py: what earlier messages have set for speech, the checks of its audio, and the count of its samples;
+- to reply_queue.py: that replies wait behind the pending effects;
+- to client_messages.py, sent_log.py and conversation.py: what makes a conversation outlive its connection, with the
+  feature "resume".
+None of them but conversation.py has I/O or a clock, either.
 
 The messages are described in docs/reference/channel.md. Decided there, and carried out here:
 - After a refused `session.init` that does not close, the client may try again within the same 10 s ("Opening").
-- `audio_samples` is n * 16000 / rate, rounded. Within one utterance the remainder is carried over, so that the sum is
-  the rounded count of the whole. n counts whole samples: an odd byte waits for the next piece of the utterance.
-- A sound file instead of samples is refused, together with the rest of its utterance (sound_files.py).
-- With the feature "resume" a conversation outlives its connection (conversation.py). The client's messages count from
-  1 after `session.init`, without its `ack`; the server's messages have numbers, and are kept until they are
-  acknowledged.
-- Audio that sounds like another encoding is spoken all the same, and told once (encoding_check.py).
 - Binary frames are confirmed like `agent.speak`. `audio.format` applies to all later binary frames and has no reply.
 - Invalid timings or an invalid emotion are an error before the confirmation of their speech, which is spoken without
-  them.
+  them. Audio that sounds like another encoding is spoken all the same.
 - Audio of no bytes is confirmed as 0 samples. With `final` it ends the utterance, otherwise it does nothing; with the
   feature "queued" it asks how much is queued.
 """
@@ -36,7 +32,6 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -56,14 +51,12 @@ from visavis.channel.actions import (
     Update,
 )
 from visavis.channel.client_message import MAX_TEXT_CHARS, message_too_large
-from visavis.channel.encoding_check import EncodingCheck
-from visavis.channel.encodings import USUAL, Encoding
-from visavis.channel.handed_conversation import HandedConversation, Mark, Note
+from visavis.channel.client_messages import ClientMessages
+from visavis.channel.handed_conversation import HandedConversation, Mark
 from visavis.channel.handshake import FEATURES, read_first_message
 from visavis.channel.port import ServerChanges, SessionEvent, SessionInit, SessionOver, TakenOver, TokenRevoked
 from visavis.channel.reading import ReadFrame, read_frame
 from visavis.channel.reply_queue import ReplyQueue
-from visavis.channel.sample_count import SampleCount
 from visavis.channel.sent_log import SentLog
 from visavis.channel.server_messages import (
     ConnectionEstablished,
@@ -80,8 +73,8 @@ from visavis.channel.server_messages import (
     message_for,
 )
 from visavis.channel.session_changes import read_ack, read_state, read_update
-from visavis.channel.sound_files import SoundFileCheck
-from visavis.channel.speech import DEFAULT_RATE_HZ, ReadSpeech, read_audio_format, read_binary
+from visavis.channel.speech import ReadSpeech, read_audio_format
+from visavis.channel.speech_intake import SpeechIntake, SpeechSettings
 from visavis.channel.text import read_say
 from visavis.engine.output import Output
 from visavis.errors import (
@@ -113,13 +106,11 @@ class ChannelState(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class _SpeechSettings:
-    """What earlier messages of the client, up to the number `after`, have set for the speech that follows."""
+class _Progress:
+    """How many messages of the client were taken, and what they have set for the speech that follows."""
 
-    after: int = 0
-    binary_rate_hz: int = DEFAULT_RATE_HZ
-    binary_encoding: Encoding = USUAL
-    interrupted: bool = False
+    taken: int
+    speech: SpeechSettings
 
 
 class ChannelProtocol:
@@ -132,26 +123,14 @@ class ChannelProtocol:
         self.path_session_id = path_session_id
         self._offered = offered
         self.features: frozenset[str] = frozenset()  # set when a session.init is accepted
-        self.binary_rate_hz = DEFAULT_RATE_HZ  # changes with audio.format
-        self.binary_encoding: Encoding = USUAL  # changes with an audio.format that names one
-        self.taken = 0  # how many messages of the client were taken since the conversation began, without its acks
+        self.messages = ClientMessages()
+        self.speech = SpeechIntake()
         self.sent = SentLog()
-        self.index = 0  # of the conversation among those of its session, if it can be resumed
         self._session_id = ""  # set when a session.init is accepted
         self._pending_updates = 0
-        self._interrupted = False  # by the last message but none of speech
-        self._sample_count = SampleCount()
-        self._sound_files = SoundFileCheck()
-        self.encoding_check = EncodingCheck()
-        self._named_encoding = False  # the client knows of encodings: it has named one
         self._replies = ReplyQueue()
-        self._before = _SpeechSettings()  # before the message that is being taken
-        self._before_effects: deque[_SpeechSettings] = deque()  # of each pending effect in the queue
-        self._unanswered: set[int] = set()  # interrupts and updates that were taken and have no answer
-        self._answered_ahead: set[int] = set()  # interrupts that were answered and perhaps not taken
-        # From an earlier server: messages up to `_answered_before` have their answers, but those in `_to_repeat`.
-        self._answered_before = 0
-        self._to_repeat: set[int] = set()
+        self._before = self._progress  # before the message that is being taken
+        self._before_effects: deque[_Progress] = deque()  # of each pending effect in the queue
 
     @property
     def awaiting_init(self) -> bool:
@@ -170,8 +149,8 @@ class ChannelProtocol:
     def resume(self, received: int) -> list[Action]:
         """Go on with a client that has received the messages up to a number."""
         self.sent.acknowledge(received)
-        self.taken = self.mark().taken
-        established = ConnectionEstablishedResumable(session_id=self._session_id, resumed=True, received=self.taken)
+        taken = self.messages.taken = self.mark().taken
+        established = ConnectionEstablishedResumable(session_id=self._session_id, resumed=True, received=taken)
         again = (SendAgain(number=number, text=text, event=event) for number, text, event in self.sent.messages())
         return [Send(message=established), *again]
 
@@ -179,78 +158,34 @@ class ChannelProtocol:
         """Whether the client is told of events of this kind."""
         return "playback" in self.features or not isinstance(event, PlaybackStarted | PlaybackFinished)
 
-    def numbered(self, actions: Iterable[Action], mark: Mark, *, is_sent: bool) -> tuple[list[Action], Note | None]:
-        """In a conversation that can be resumed: number and keep the messages that are to be sent. Return the actions
-        with these, and a note of them for the next server. `mark`: as of when the protocol has returned the actions.
-        `is_sent`: False if the client has left.
-        """
-        before = self.sent.last_number
-        numbered: list[Action] = []
-        for action in actions:
-            if isinstance(action, Send) and not isinstance(action.message, ConnectionEstablishedResumable):
-                text = f'{action.message.model_dump_json()[:-1]},"seq":{self.sent.last_number + 1},"ack":{mark.taken}}}'
-                self.sent.add(text, action.event, is_sent=is_sent)
-                numbered.append(SendAgain(number=self.sent.last_number, text=text, event=action.event))
-            else:
-                numbered.append(action)
-        return numbered, self.note(mark, after=before) if self.sent.last_number > before else None
-
-    def note(self, mark: Mark, *, after: int) -> Note:
-        """Return a note for the next server, with the messages that have higher numbers than `after`."""
-        return Note(
-            mark=mark,
-            last_number=self.sent.last_number,
-            forgotten=self.sent.forgotten,
-            messages=self.sent.messages_after(after),
-        )
-
     def mark(self) -> Mark:
         """Return how far the conversation has come, if all messages are sent that were returned so far."""
-        now = self._before_effects[0] if self._before_effects else self._settings()
-        answered = max(now.after, self._answered_before)
-        through = min(answered, self.taken)
-        self._answered_ahead = {number for number in self._answered_ahead if number > through}
+        now = self._before_effects[0] if self._before_effects else self._progress
+        answered, unanswered, interrupts = self.messages.answers(now.taken)
         return Mark(
             answered=answered,
-            unanswered=(*self._unanswered, *self._to_repeat),
-            interrupts=tuple(self._answered_ahead),
-            binary_rate_hz=now.binary_rate_hz,
-            binary_encoding=now.binary_encoding,
-            interrupted=now.interrupted,
-            sample_count=replace(self._sample_count),
+            unanswered=unanswered,
+            interrupts=interrupts,
+            binary_rate_hz=now.speech.binary_rate_hz,
+            binary_encoding=now.speech.binary_encoding,
+            interrupted=now.speech.interrupted,
+            sample_count=replace(self.speech.sample_count),
         )
 
-    def _settings(self) -> _SpeechSettings:
-        return _SpeechSettings(
-            after=self.taken,
-            binary_rate_hz=self.binary_rate_hz,
-            binary_encoding=self.binary_encoding,
-            interrupted=self._interrupted,
-        )
+    @property
+    def _progress(self) -> _Progress:
+        return _Progress(self.messages.taken, self.speech.settings)
 
     @classmethod
     def take_over(cls, handed: HandedConversation) -> ChannelProtocol:
         """Go on with a conversation of another server."""
         protocol, mark = cls(), handed.mark
         protocol.state = ChannelState.OPEN
-        protocol._session_id, protocol.index = handed.beginning.session_id, handed.beginning.index
-        protocol.features = handed.beginning.features
-        protocol.binary_rate_hz, protocol.binary_encoding = mark.binary_rate_hz, mark.binary_encoding
+        protocol._session_id, protocol.features = handed.beginning.session_id, handed.beginning.features
+        protocol.messages = ClientMessages.take_over(handed.beginning.index, mark)
+        protocol.speech = SpeechIntake.take_over(mark)
         protocol.sent = SentLog.take_over(handed)
-        protocol._interrupted, protocol._sample_count = mark.interrupted, mark.sample_count
-        protocol.taken, protocol._answered_before = mark.taken, mark.answered
-        protocol._to_repeat, protocol._answered_ahead = set(mark.unanswered), set(mark.interrupts)
         return protocol
-
-    def has_answered(self, message: int) -> bool:
-        """Whether a message that the client sends again needs no answer, because an earlier server has answered it."""
-        return message <= self._answered_before and message not in self._to_repeat
-
-    def session_number(self, message: int) -> int:
-        """Return a number for a client's message that rises through all conversations of the session; 0 if the
-        conversation cannot be resumed, so that no message comes twice.
-        """
-        return self.index << 32 | message if self.index else 0
 
     # The client's messages
 
@@ -269,12 +204,10 @@ class ChannelProtocol:
         """Take a text frame that has been read already. Not while `session.init` is awaited: that is read here."""
         if self._is_closed():
             return []
-        self._take_number()
         try:
-            if frame.message.get("type") != "ack":
-                if self.has_answered(self.taken):
-                    return []
-                self._to_repeat.discard(self.taken)
+            has_number = frame.message.get("type") != "ack"
+            if has_number and not self._count_message():
+                return []
             if frame.error is not None:
                 raise frame.error
             return self._take_message(frame, number, at_s)
@@ -288,12 +221,10 @@ class ChannelProtocol:
         try:
             if self.awaiting_init:
                 raise InitRequired
-            self._take_number()
-            if self.has_answered(self.taken):
+            if not self._count_message():
                 return []
             self._require_feature("binary", "Binary frames need")
-            read = read_binary(data, rate_hz=self.binary_rate_hz, number=number, encoding=self.binary_encoding)
-            return self._take_speech(read, at_s)
+            return self._take_speech(self.speech.read_binary(data, number=number), at_s)
         except VisavisError as error:
             return self._refuse(error)
 
@@ -308,14 +239,10 @@ class ChannelProtocol:
         self.state = ChannelState.CLOSED
         return [send.event for send in self._replies.drain() if send.event is not None]
 
-    @property
-    def _number(self) -> int:
-        """The number of the message that was taken last, 0 if the conversation cannot be resumed."""
-        return self.taken if self.index else 0
-
-    def _take_number(self) -> None:
-        self._before = self._settings()
-        self.taken += 1
+    def _count_message(self) -> bool:
+        """Count the client's next message; return False if an earlier server has answered it."""
+        self._before = self._progress
+        return self.messages.take()
 
     # Time, and the outcomes of effects
 
@@ -380,26 +307,16 @@ class ChannelProtocol:
 
     def interrupt_succeeded(self, message: int = 0) -> list[Action]:
         """An `Interrupt` has taken effect. Its confirmation waits for nothing."""
-        if self._answer_interrupt(message) or self.state is ChannelState.CLOSED:
+        if not self.messages.answer_interrupt(message) or self.state is ChannelState.CLOSED:
             return []
         return [Send(message=InterruptConfirmed())]
 
     def interrupt_failed(self, error: VisavisError, *, message: int = 0) -> list[Action]:
         """An `Interrupt` has failed and has changed nothing."""
-        if self._answer_interrupt(message) or self.state is ChannelState.CLOSED:
+        if not self.messages.answer_interrupt(message) or self.state is ChannelState.CLOSED:
             return []
         reply = Send(message=ErrorMessage(error=error.message, code=error.code))
         return [reply] if error.close_code is None else [reply, *self._close_now(error.close_code, error.close_reason)]
-
-    def _answer_interrupt(self, message: int) -> bool:
-        """Note that an interrupt is answered, perhaps before its turn; return whether it was before."""
-        if not self.index:
-            return False
-        if not message or message in self._answered_ahead or self.has_answered(message):
-            return True
-        self._unanswered.discard(message)
-        self._answered_ahead.add(message)
-        return False
 
     def update_succeeded(self, output: Output, message: int = 0) -> list[Action]:
         """The oldest pending `Update` has taken effect; `output` is the session's output now."""
@@ -460,32 +377,26 @@ class ChannelProtocol:
                 return self._take_speech(frame.speech, at_s)
             case "agent.say":
                 self._require_feature("text", "agent.say needs")
-                piece = replace(read_say(message, number=number), message=self.session_number(self.taken))
+                piece = replace(read_say(message, number=number), message=self._session_number)
                 return self._start_effect(Say(piece=piece))
             case "agent.interrupt":
-                self._sound_files.reset()
-                self._interrupted = True
-                if self.taken in self._answered_ahead:
+                self.speech.interrupt()
+                if self.messages.is_answered_ahead:
                     return [Interrupt(through=number)]
-                if self.index:
-                    self._unanswered.add(self.taken)
-                return [Interrupt(through=number, message=self._number)]
+                return [Interrupt(through=number, message=self.messages.answer_later())]
             case "session.update":
                 return self._start_update(message)
             case "agent.state":
                 self._require_feature("state", "agent.state needs")
                 state = read_state(message)
-                return self._start_effect(SetState(state=state, message=self.session_number(self.taken)))
+                return self._start_effect(SetState(state=state, message=self._session_number))
             case "ack":
-                self.taken -= 1
                 self._require_feature("resume", "ack needs")
                 self.sent.acknowledge(read_ack(message))
                 return []
             case "audio.format":
                 self._require_feature("binary", "audio.format needs")
-                told = read_audio_format(message)
-                self.binary_rate_hz, self.binary_encoding = told.sample_rate, told.encoding or USUAL
-                self._named_encoding |= told.encoding is not None
+                self.speech.set_format(read_audio_format(message))
                 return []
             case "session.init":
                 raise AlreadyInitialized("The session is already open")
@@ -499,20 +410,14 @@ class ChannelProtocol:
 
     def _take_speech(self, read: ReadSpeech, at_s: float) -> list[Action]:
         """Raises `InvalidAudio` for a piece of a sound file."""
-        speech = read.speech
-        try:
-            self._sound_files.check(read.raw, utterance_id=speech.utterance_id, at_s=at_s)
-        finally:
-            if speech.final:
-                self._sound_files.reset()
-        self._named_encoding |= read.named
+        self.speech.check(read, at_s=at_s)
         actions = [action for error in read.refused for action in self._refuse(error)]
-        return actions + self._warn_of_encoding(read) + self._speak(speech)
+        return actions + self._warn_of_encoding(read) + self._speak(read.speech)
 
     def _warn_of_encoding(self, read: ReadSpeech) -> list[Action]:
         """Tell a client that can know of it, once, that its audio sounds like another encoding."""
-        found = self.encoding_check.look(read.raw, read.encoding)
-        if found is None or not (self._named_encoding or "metrics" in self.features):
+        found = self.speech.other_encoding(read, tells_all="metrics" in self.features)
+        if found is None:
             return []
         text = f"The audio sounds like {found}; it is taken as {read.encoding}"
         return self._send(WarningMessage(warning=text, encoding=found))
@@ -520,29 +425,25 @@ class ChannelProtocol:
     def _speak(self, speech: Speech) -> list[Action]:
         if not speech.pcm and not speech.final and "queued" not in self.features:
             return self._send(SpeakConfirmed(audio_samples=0))
-        after_interrupt, self._interrupted = self._interrupted, False
-        if self.index:
-            speech = msgspec.structs.replace(speech, message=self.session_number(self.taken))
+        after_interrupt = self.speech.take_interrupted()
+        if self.messages.index:
+            speech = msgspec.structs.replace(speech, message=self._session_number)
         return self._start_effect(Speak(speech=speech, after_interrupt=after_interrupt))
+
+    @property
+    def _session_number(self) -> int:
+        """That of the message that is being taken."""
+        return self.messages.session_number(self.messages.taken)
 
     def _start_update(self, message: dict[str, Any]) -> list[Action]:
         if self._pending_updates >= MAX_PENDING_UPDATES:
             raise UpdatePending("Too many updates of the session are pending; wait for session.updated")
         change = read_update(message)
         self._pending_updates += 1
-        if self.index:
-            self._unanswered.add(self.taken)
-        return [Update(change=change, message=self._number)]
+        return [Update(change=change, message=self.messages.answer_later())]
 
     def _confirmation_of(self, effect: Speak, samples: int, queued_s: float) -> Send:
-        speech = effect.speech
-        if effect.after_interrupt:
-            self._sample_count.reset()
-        share = 0
-        if samples:
-            share = self._sample_count.add(samples, rate_hz=speech.sample_rate_hz, utterance_id=speech.utterance_id)
-        if speech.final:
-            self._sample_count.reset()
+        share = self.speech.confirm(effect.speech, samples, after_interrupt=effect.after_interrupt)
         if "queued" in self.features:
             return Send(message=SpeakConfirmedWithQueue(audio_samples=share, queued_s=queued_s))
         return Send(message=SpeakConfirmed(audio_samples=share))
@@ -567,7 +468,7 @@ class ChannelProtocol:
         replies = self._replies.pop_ready()
         if replies and isinstance(replies[-1], Close):
             self.state = ChannelState.CLOSED
-        self._unanswered.difference_update(reply.answers for reply in replies if isinstance(reply, Send))
+        self.messages.note_answers(reply.answers for reply in replies if isinstance(reply, Send))
         return [*replies]
 
     def _refuse(self, error: VisavisError) -> list[Action]:

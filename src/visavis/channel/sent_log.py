@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import takewhile
 
-from visavis.channel.handed_conversation import HandedConversation, HandedMessage
+from visavis.channel.actions import Action, Send, SendAgain
+from visavis.channel.handed_conversation import HandedConversation, HandedMessage, Mark, Note
 from visavis.channel.port import SessionEvent, TextFailed
+from visavis.channel.server_messages import ConnectionEstablishedResumable
 from visavis.stage.port.events import PlaybackEvent
 
 MAX_SENT_BYTES = 4 * 1024 * 1024  # that are kept for a client; if it acknowledges nothing, older ones are forgotten
@@ -44,6 +47,30 @@ class SentLog:
         while self._size_bytes > MAX_SENT_BYTES:
             self.forgotten = self._remove_oldest()
 
+    def numbered(self, actions: Iterable[Action], mark: Mark, *, is_sent: bool) -> tuple[list[Action], Note | None]:
+        """Number and keep the messages that are to be sent. Return the actions with these, and a note of them for the
+        next server. `mark`: as of when the protocol has returned the actions. `is_sent`: False if the client has left.
+        """
+        before = self.last_number
+        numbered: list[Action] = []
+        for action in actions:
+            if isinstance(action, Send) and not isinstance(action.message, ConnectionEstablishedResumable):
+                text = f'{action.message.model_dump_json()[:-1]},"seq":{self.last_number + 1},"ack":{mark.taken}}}'
+                self.add(text, action.event, is_sent=is_sent)
+                numbered.append(SendAgain(number=self.last_number, text=text, event=action.event))
+            else:
+                numbered.append(action)
+        return numbered, self.note(mark, after=before) if self.last_number > before else None
+
+    def note(self, mark: Mark, *, after: int) -> Note:
+        """Return a note for the next server, with the messages that have higher numbers than `after`."""
+        return Note(
+            mark=mark,
+            last_number=self.last_number,
+            forgotten=self.forgotten,
+            messages=self._handed_after(after),
+        )
+
     def acknowledge(self, number: int) -> None:
         """Forget the messages up to a number. A client that has received them goes on after them, not before."""
         while self._messages and self._messages[0].number <= number:
@@ -69,11 +96,6 @@ class SentLog:
         self._sent_through = self.last_number
         return [one.event for one in unsent if isinstance(one.event, PlaybackEvent | TextFailed)]
 
-    def messages_after(self, number: int) -> tuple[HandedMessage, ...]:
-        """Return the kept messages with higher numbers for another server."""
-        newest = takewhile(lambda message: message.number > number, reversed(self._messages))
-        return tuple(message.handed_over() for message in newest)[::-1]
-
     @classmethod
     def take_over(cls, handed: HandedConversation) -> SentLog:
         """Go on with the log of another server."""
@@ -83,6 +105,11 @@ class SentLog:
         log._size_bytes = sum(len(one.text) for one in handed.messages)
         log._sent_through = max((one.number for one in handed.messages if one.is_sent), default=0)
         return log
+
+    def _handed_after(self, number: int) -> tuple[HandedMessage, ...]:
+        """Return the kept messages with higher numbers, for another server."""
+        newest = takewhile(lambda message: message.number > number, reversed(self._messages))
+        return tuple(message.handed_over() for message in newest)[::-1]
 
     def _remove_oldest(self) -> int:
         oldest = self._messages.popleft()

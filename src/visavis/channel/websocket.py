@@ -198,7 +198,7 @@ class _Connection:
 
     def _log_encoding(self) -> None:
         """Log once that the client's audio sounds like another encoding."""
-        suspected = self.protocol.encoding_check.take_suspected()
+        suspected = self.protocol.speech.take_suspected_encoding()
         if suspected is not None and self.session is not None:
             log.warning("speech_encoding_suspected", session_id=self.session.session_id, sounds_like=suspected)
 
@@ -231,7 +231,7 @@ class _Connection:
         message = number - self.frames.acks_read - self.uncounted
         if self.session is None or len(self.early_interrupts) >= MAX_PENDING_EFFECTS:
             return
-        if not self.protocol.has_answered(message):
+        if not self.protocol.messages.has_answered(message):
             self.early_interrupts.add(number)
             self._start(self._run_interrupt, Interrupt(through=number, message=message))
 
@@ -352,7 +352,7 @@ class _Connection:
             case SetState():
                 await self.session.set_state(effect.state, message=effect.message)
             case Interrupt():
-                message = self.protocol.session_number(effect.message)
+                message = self.protocol.messages.session_number(effect.message)
                 await self.session.interrupt(through=effect.through, message=message)
                 return partial(self.protocol.interrupt_succeeded, effect.message)
         return self.protocol.effect_succeeded
@@ -372,7 +372,7 @@ class _Connection:
         self.unsent += events  # until they are the client's
         if "resume" in init.features:
             pack_beginning = partial(_pack_beginning, init)
-            self.protocol.index = self.session.begin_conversation(pack_beginning)
+            self.protocol.messages.index = self.session.begin_conversation(pack_beginning)
             self.conversation = self.conversations.start(init.session_id, self.protocol)
             await self.session.flush()  # before the client knows of the conversation
         else:
@@ -476,7 +476,7 @@ class _Connection:
         try:
             async with self.send_lock:
                 if mark is not None and self.protocol.resumable:
-                    numbered, note = self.protocol.numbered(actions, mark, is_sent=self._is_here)
+                    numbered, note = self.protocol.sent.numbered(actions, mark, is_sent=self._is_here)
                     unsent = deque(numbered)  # from here on the conversation keeps them
                     if note is not None and self.session is not None:
                         await self.session.take_note(note)
