@@ -9,11 +9,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from anyio.to_thread import run_sync
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
+from tests.postgresql import Cluster
 from tests.store.fleet_database import let_pass, open_fleet, steady_server
 from visavis import cli
 from visavis.errors import DatabaseUnusable, StageNotAdmitted
@@ -179,6 +181,41 @@ async def test_a_role_that_could_do_more_is_not_made(machines: Machines, postgre
     for bad in ("a b", "x; DROP TABLE keys", ""):
         with pytest.raises(DatabaseUnusable, match="no name of a role"):
             await make_stage_role(machines.database, name=bad)
+
+
+async def test_a_server_whose_role_owns_the_database_and_nothing_else_may_make_it_while_it_makes_roles(
+    postgresql_cluster: Cluster,
+) -> None:
+    """As docs/howto/databases.md makes it."""
+    owner, name = f"owner_{uuid4().hex}", f"stage_{uuid4().hex}"
+    url = postgresql_cluster.url(owner).replace("//visavis@", f"//{owner}@")
+    await as_superuser(postgresql_cluster, f"CREATE ROLE {owner} LOGIN", f"CREATE DATABASE {owner} OWNER {owner}")
+    database = await Database.open(url)
+    try:
+        with pytest.raises(DatabaseUnusable, match="permission denied") as refused:
+            await make_stage_role(database, name=name)
+        assert refused.value.suggestion is not None and "CREATEROLE" in refused.value.suggestion
+        await as_superuser(postgresql_cluster, f"ALTER ROLE {owner} CREATEROLE")
+        address = await make_stage_role(database, name=name)
+        await as_superuser(postgresql_cluster, f"ALTER ROLE {owner} NOCREATEROLE")
+        _, token = await StageTokens(database).create("a machine")
+        rows = StageRows.at(address, token=token)
+        assert (await rows.enter("stage_a", REACHED, labels={}, room=ROOM)).epoch == 1
+        await rows.aclose()
+    finally:
+        await database.aclose()
+        await as_superuser(postgresql_cluster, f"DROP DATABASE {owner} WITH (FORCE)")
+        for role in (name, owner):
+            await as_superuser(postgresql_cluster, f"DROP ROLE IF EXISTS {role}")
+
+
+async def as_superuser(cluster: Cluster, *statements: str) -> None:
+    connection = await asyncpg.connect(cluster.url("postgres"))
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 async def test_a_role_and_a_database_that_cannot_be_used_are_named(machines: Machines, postgresql_url: str) -> None:

@@ -15,6 +15,11 @@ from visavis.store.database import Database
 
 NAME = "visavis_stage"
 _FUNCTIONS = ("visavis_enter_stage", "visavis_renew_stage")
+_INSUFFICIENT_PRIVILEGE = "42501"  # PostgreSQL's SQLSTATE
+_MAKING_ROLES = (
+    "Let the role of VISAVIS_DATABASE_URL make roles, for this command alone: ALTER ROLE … CREATEROLE, and then "
+    "NOCREATEROLE"
+)
 _MAY_DO_MORE = ("rolsuper", "rolcreaterole", "rolcreatedb", "rolreplication", "rolbypassrls")
 
 # What a role can reach beside what it is given here: because everybody can, or because it is not new.
@@ -52,7 +57,11 @@ async def make_stage_role(database: Database, *, name: str = NAME) -> str:
         async with database.write() as connection:
             await _make(connection, name, password)
     except DBAPIError as error:
-        raise DatabaseUnusable(f"The role {name} cannot be made: {error.orig}") from error
+        lacks_right = getattr(error.orig, "sqlstate", None) == _INSUFFICIENT_PRIVILEGE
+        told = getattr(error.orig, "__cause__", None) or error.orig
+        raise DatabaseUnusable(
+            f"The role {name} cannot be made: {told}", suggestion=_MAKING_ROLES if lacks_right else None
+        ) from error
     address = make_url("postgresql://" + database.url.partition("://")[2])
     return address.set(username=name, password=password).render_as_string(hide_password=False)
 
