@@ -124,7 +124,7 @@ class Cluster:
             )
         deadline_s = time.monotonic() + START_WITHIN_S
         while time.monotonic() < deadline_s and started.poll() is None:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            if _takes_connections(port):
                 self._port_file.write_text(str(port))
                 started.returncode = 0  # nobody waits for it: it outlives the test
                 return True
@@ -227,6 +227,21 @@ async def _execute(cluster: Cluster, statement: str) -> None:
         await connection.execute(statement)
     finally:
         await connection.close()
+
+
+def _takes_connections(port: int) -> bool:
+    """A server listens before it does: then it answers that it is starting up."""
+    import asyncpg
+
+    async def connect() -> None:
+        address = f"postgresql://visavis@127.0.0.1:{port}/postgres"
+        await (await asyncpg.connect(address, timeout=1)).close()
+
+    try:
+        _in_thread(connect())
+    except (OSError, TimeoutError, asyncpg.PostgresError):
+        return False
+    return True
 
 
 def _in_thread(work: Any) -> None:
