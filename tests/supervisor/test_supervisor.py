@@ -44,8 +44,9 @@ class Machine:
         self.database, self.folder, self.supervisor, self.task = database, folder, supervisor, task
 
     def process_id(self) -> int:
-        """Of its one stage process; 0 while none runs."""
-        return next(iter(self.supervisor.process_ids), 0)
+        """Of its one stage process, which runs."""
+        (process_id,) = self.supervisor.process_ids
+        return process_id
 
     async def rows(self) -> list[dict[str, object]]:
         """The rows that have not ended."""
