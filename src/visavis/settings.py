@@ -292,6 +292,7 @@ class Settings(NetworkSettings, VoiceSettings):
     server_url: str | None = Field(
         default=None,
         pattern=r"^https?://[^\s?#]+$",
+        max_length=300,
         description="The address where the other servers of a fleet reach this one. Default: VISAVIS_STAGE_SOURCE_URL.",
     )
     max_avatars_per_account: int = Field(default=500, ge=1, description="Looks; each takes about 1 MB and its photo.")
@@ -406,7 +407,7 @@ class Settings(NetworkSettings, VoiceSettings):
             )
         if self.fleet and not self.resolved_database_url.startswith("postgres"):
             raise ValueError("VISAVIS_FLEET (--stages none) needs a PostgreSQL in VISAVIS_DATABASE_URL")
-        if self.fleet and not (self.stage_source_url or self.public_url):
+        if self.fleet and not self.stage_source_url:  # not VISAVIS_PUBLIC_URL: that may be a balancer's
             raise ValueError("VISAVIS_FLEET (--stages none) needs VISAVIS_STAGE_SOURCE_URL")
         return self
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
+import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +17,15 @@ import httpx
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import update
+from websockets.asyncio.client import ClientConnection as OwnersConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests import postgresql
 from tests.attacks.test_rooms import HEAD, VIDEO
 from tests.fakes import FakeFleet, fake_prepare
-from visavis.api import relayed_channel
-from visavis.api.relay import PROOF, RELAYED_FOR
+from visavis.api import relay, relayed_channel
+from visavis.api.relay import PROOF, RELAYED_FOR, Relay
 from visavis.demo.server_process import free_port
 from visavis.errors import CloseCode
 from visavis.server import RunningServer
@@ -82,6 +86,7 @@ def both(tmp_path_factory: pytest.TempPathFactory, postgresql_cluster: postgresq
             data_dir=tmp_path_factory.mktemp("server"),
             database_url=SecretStr(url),
             fleet=True,
+            rate_limit_per_minute=100_000,
             stage_source_url=f"http://127.0.0.1:{port}",
             secret=SecretStr("s" * 32),
         )
@@ -174,6 +179,100 @@ def test_a_channel_of_no_other_server_is_this_ones(two: Two) -> None:
     with two.channel() as channel:
         channel.send("no json")
         assert json.loads(channel.recv(WITHIN_S))["type"] == "error"
+
+
+def test_what_a_client_writes_is_never_part_of_the_address_that_is_asked(two: Two) -> None:
+    """A path with percent signs, whose decoded form is a relayed one, and which would end the name of the host."""
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        stranger.settimeout(1.0)
+        at = f"@127.0.0.1:{stranger.getsockname()[1]}"
+        room, session_id = two.room.removeprefix("/rooms/"), two.session["session_id"]
+        for target in (
+            f"%2Frooms%2F{room}%2Fwhep%2Fx{at}?a=b",
+            f"%2Frooms%2F{room}%2Fpicture",
+            f"%2Fv1%2Fsessions%2F{session_id}%2Fend",
+            f"{at}/rooms/{room}/picture",
+            f"/rooms/{room}%2Fwhep%2F{at}",
+            f"/rooms/{room}/whep/{at}",
+        ):
+            with socket.create_connection(("127.0.0.1", urlsplit(two.other.base_url).port), timeout=5) as client:
+                client.sendall(f"GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+                answer = client.recv(64)
+                assert re.match(rb"HTTP/1.1 4\d\d ", answer), (target, answer)
+        with pytest.raises(TimeoutError):
+            stranger.accept()
+
+
+def test_a_proof_is_of_one_call_at_one_time(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = two.one.services.relay
+    assert isinstance(own, Relay)
+    scope = {"type": "http", "method": "GET", "path": "/a", "scheme": "http", "client": ("10.0.0.1", 1), "headers": []}
+    headers = {name.decode(): value.decode() for name, value in own.headers_for(scope)}
+    assert own.is_proven(scope, headers)
+    assert not own.is_proven(scope | {"path": "/b"}, headers)
+    assert not own.is_proven(scope | {"method": "PUT"}, headers)
+    assert not own.is_proven(scope | {"type": "websocket"}, headers)
+    assert not own.is_proven(scope, headers | {RELAYED_FOR: "127.0.0.1 http"})
+    assert not own.is_proven(scope, headers | {PROOF: "1e9.00"})
+    now_s = time.time()
+    monkeypatch.setattr(time, "time", lambda: now_s + 70)
+    assert not own.is_proven(scope, headers)
+
+
+def test_a_call_is_passed_on_without_what_the_client_did_not_send(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library that relays would ask for gzip itself, and send cookies that an owner has given to others."""
+    asked: list[httpx.Request] = []
+    own = two.other.services.relay
+    assert isinstance(own, Relay)
+    own.http.cookies.set("other", "1", domain="127.0.0.1")
+    send = own.http.send
+
+    async def record(request: httpx.Request, **options: Any) -> httpx.Response:
+        asked.append(request)
+        return await send(request, **options)
+
+    monkeypatch.setattr(own.http, "send", record)
+    path = f"/v1/sessions/{two.session['session_id']}/metrics"
+    head = f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Api-Key: {two.http.headers['x-api-key']}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", urlsplit(two.other.base_url).port), timeout=5) as client:
+        client.sendall(head.encode())
+        assert client.recv(64).startswith(b"HTTP/1.1 200 ")
+    [request] = asked
+    assert set(request.headers) == {"host", "x-api-key", PROOF, RELAYED_FOR}
+    own.http.cookies.clear()
+
+
+def test_a_preflight_proves_no_connection(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+    proven: list[str] = []
+    monkeypatch.setattr(relay, "prove", lambda scope: proven.append(scope["method"]))
+    assert two.http.options(f"{two.room}/whep").status_code == 204
+    assert proven == ["OPTIONS"], "by the owner, which trusts the relay; not by the relay"
+    assert two.http.get(f"{two.room}/picture", headers=two.bearer()).status_code == 200
+    assert proven[1:] == ["GET", "GET"]
+
+
+def test_a_channel_whose_client_reads_slowly_is_not_taken_for_one_whose_owner_is_gone(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner's answers to pings stand behind what the client has not read."""
+
+    async def unanswered(self: object) -> asyncio.Future[float]:
+        return asyncio.get_running_loop().create_future()
+
+    monkeypatch.setattr(OwnersConnection, "ping", unanswered)
+    monkeypatch.setattr(relayed_channel, "PING_EVERY_S", 0.05)
+    monkeypatch.setattr(relayed_channel, "SILENT_S", 0.05)
+    with two.channel() as channel:
+        channel.send(two.init())
+        assert json.loads(channel.recv(WITHIN_S))["type"] == "connection.established"
+        time.sleep(1.0)
+        channel.send(json.dumps({"type": "agent.interrupt"}))
+        assert json.loads(channel.recv(WITHIN_S))["type"] != "error"
+        monkeypatch.setattr(relayed_channel, "GONE_S", 0.1)
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                channel.recv(WITHIN_S)
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == CloseCode.SERVER_CHANGES
 
 
 def test_while_the_owner_is_gone_the_client_is_told_to_come_again(

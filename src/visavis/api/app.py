@@ -171,7 +171,7 @@ async def _open(
         wait_s=settings.database_wait_s,
     )
     stack.push_async_callback(database.aclose)
-    address = (settings.server_url or settings.stage_source_url or settings.public_url) if settings.fleet else None
+    address = (settings.server_url or settings.stage_source_url) if settings.fleet else None
     server_lease = await stack.enter_async_context(
         ServerLease.held(database, server_id=identity.server_id, address=address)
     )

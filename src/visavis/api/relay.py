@@ -1,15 +1,19 @@
 """Relays what concerns a session to the server of the fleet that owns it: calls that only that one can answer, and
 channels. So any server answers any call. decision 78.
 
-A call is passed on as it came, with two headers: `visavis-relay` shows that a server of this fleet relays it, and
-`visavis-relayed-for` tells for whom. It is relayed once: if the owner has changed meanwhile, the one that was asked
-says that the server changes, and the client comes again.
+A call is passed on as it came, with two headers: `visavis-relay` shows that a server of this fleet relays this call
+now, and `visavis-relayed-for` tells for whom. It is relayed once: if the owner has changed meanwhile, the one that was
+asked says that the server changes, and the client comes again.
+
+What a client writes never becomes part of the address that is asked: only paths are relayed that consist of the plain
+characters of our own names.
 """
 
 from __future__ import annotations
 
 import hmac
 import re
+import time
 from collections.abc import Mapping
 
 import httpx
@@ -30,9 +34,11 @@ MAX_BODY_BYTES = 128 * 1024  # of a call that is relayed: an offer has 64 KiB
 # An owner that is stopped accepts connections and answers nothing. An offer takes a second on a busy stage.
 TIMEOUT = httpx.Timeout(8.0, connect=2.0)
 
-# What the owner of a session alone can answer.
-_IN_ROOM = re.compile(r"/rooms/(?P<room>[^/]+)/(?:picture|whep(?:/[^/]+)?)")
-_OF_SESSION = re.compile(r"/v1/(?:admin/)?sessions/(?P<session>[^/]+)/(?:end|metrics)")
+PROVES_FOR_S = 60  # clocks of machines differ
+
+# What the owner of a session alone can answer: the path as it stands in the request.
+_IN_ROOM = re.compile(rb"/rooms/(?P<room>[A-Za-z0-9_-]+)/(?:picture|whep(?:/[A-Za-z0-9_-]+)?)")
+_OF_SESSION = re.compile(rb"/v1/(?:admin/)?sessions/(?P<session>[A-Za-z0-9_]+)/(?:end|metrics)")
 _CHANNEL = re.compile(r"/v1/channel(?:/(?P<session>[^/]+))?")
 # Of one connection, not of the call (RFC 9110, section 7.6.1).
 _HOP_BY_HOP = frozenset(
@@ -47,8 +53,10 @@ class Relay:
 
     def __init__(self, owners: SessionOwners, *, server_id: str, secret: bytes) -> None:
         self._owners, self._server_id = owners, server_id
-        self._proof = hmac.new(secret, b"relay", "sha256").hexdigest()
-        self.http = httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, follow_redirects=False)
+        self._secret = hmac.digest(secret, b"relay", "sha256")
+        # As many connections as calls: a server that is stopped shall not keep calls from the others.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+        self.http = httpx.AsyncClient(timeout=TIMEOUT, limits=limits, trust_env=False, follow_redirects=False)
 
     async def aclose(self) -> None:
         await self.http.aclose()
@@ -63,16 +71,30 @@ class Relay:
             return None
         return None if found is None or found[0] == self._server_id else found[1].rstrip("/")
 
-    def is_proven(self, headers: Mapping[str, str]) -> bool:
+    def is_proven(self, scope: Scope, headers: Mapping[str, str]) -> bool:
         """Whether a server of this fleet relays a request."""
-        return hmac.compare_digest(headers.get(PROOF, "").encode(), self._proof.encode())
+        proof = headers.get(PROOF)
+        if proof is None:
+            return False
+        at_s, _, _ = proof.partition(".")
+        if not re.fullmatch("[0-9]{1,12}", at_s) or abs(time.time() - int(at_s)) > PROVES_FOR_S:
+            return False
+        wanted = self._proof(scope, headers.get(RELAYED_FOR, ""), at_s=int(at_s))
+        return hmac.compare_digest(proof.encode(), wanted.encode())
 
     def headers_for(self, scope: Scope) -> list[tuple[bytes, bytes]]:
         """Return the headers with which a request is passed on."""
         host, _ = scope.get("client") or ("unknown", 0)
-        own = [(PROOF.encode(), self._proof.encode()), (RELAYED_FOR.encode(), f"{host} {scope['scheme']}".encode())]
+        relayed_for = f"{host} {scope['scheme']}"
+        proof = self._proof(scope, relayed_for, at_s=int(time.time()))
+        own = [(PROOF.encode(), proof.encode()), (RELAYED_FOR.encode(), relayed_for.encode())]
         names = _HOP_BY_HOP | {name for name, _ in own}
         return [(name, value) for name, value in scope["headers"] if name not in names] + own
+
+    def _proof(self, scope: Scope, relayed_for: str, *, at_s: int) -> str:
+        """Return what only a server of this fleet can write: of this call, for this client, at this time (unix)."""
+        of = f"{at_s}\n{scope['type']}\n{scope.get('method', '')}\n{scope['path']}\n{relayed_for}"
+        return f"{at_s}.{hmac.new(self._secret, of.encode(), 'sha256').hexdigest()}"
 
 
 class RelayedCalls:
@@ -88,7 +110,7 @@ class RelayedCalls:
         relay = scope["app"].state.services.relay
         assert isinstance(relay, Relay)
         headers = Headers(scope=scope)
-        if relay.is_proven(headers):
+        if relay.is_proven(scope, headers):
             await self._app(_relayed(scope, headers), receive, send)
         elif scope.get("visavis.refused") is not None:
             await self._app(scope, receive, send)
@@ -98,7 +120,7 @@ class RelayedCalls:
             await self._relay_call(relay, scope, receive, send)
 
     async def _relay_call(self, relay: Relay, scope: Scope, receive: Receive, send: Send) -> None:
-        owner = await _owner_of_call(relay, scope["path"])
+        owner = await _owner_of_call(relay, _path(scope))
         if owner is None:
             await self._app(scope, receive, send)
             return
@@ -126,11 +148,17 @@ class RelayedCalls:
         )
 
 
-async def _owner_of_call(relay: Relay, path: str) -> str | None:
-    if (found := _IN_ROOM.fullmatch(path)) and found["room"].isascii():
-        return await relay.owner_of(room_name=found["room"])
-    if (found := _OF_SESSION.fullmatch(path)) and is_id("sess", found["session"]):
-        return await relay.owner_of(session_id=found["session"])
+def _path(scope: Scope) -> bytes:
+    """Return a request's path as it came, with its percent signs."""
+    raw: bytes | None = scope.get("raw_path")
+    return str(scope["path"]).encode() if raw is None else raw
+
+
+async def _owner_of_call(relay: Relay, path: bytes) -> str | None:
+    if found := _IN_ROOM.fullmatch(path):
+        return await relay.owner_of(room_name=found["room"].decode())
+    if (found := _OF_SESSION.fullmatch(path)) and is_id("sess", session_id := found["session"].decode()):
+        return await relay.owner_of(session_id=session_id)
     return None
 
 
@@ -170,17 +198,19 @@ def _again(body: bytes, receive: Receive, *, is_whole: bool) -> Receive:
 
 async def _forward(relay: Relay, address: str, scope: Scope, body: bytes, send: Send) -> bool:
     """Pass a call on, and its answer back. Returns False, with nothing sent, if the owner does not answer."""
-    query = f"?{scope['query_string'].decode('latin-1')}" if scope.get("query_string") else ""
-    raw_path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
-    request = relay.http.build_request(
-        scope["method"], f"{address}{raw_path}{query}", headers=relay.headers_for(scope), content=body
-    )
+    url = httpx.URL(address)
+    path = url.raw_path.rstrip(b"/") + _path(scope)
+    query = scope.get("query_string") or b""
+    url = url.copy_with(raw_path=path + (b"?" + query if query else b""))
+    # Not `build_request`: that would add headers of its own, and the cookies of other callers.
+    request = httpx.Request(scope["method"], url, headers=relay.headers_for(scope), content=body)
     begun = False
     try:
         answer = await relay.http.send(request, stream=True)
         try:
             raw = [(name, value) for name, value in answer.headers.raw if name.lower() not in _HOP_BY_HOP]
-            if answer.status_code < 400:
+            # A preflight is answered to anybody.
+            if answer.status_code < 400 and scope["method"] != "OPTIONS":
                 prove(scope)
             begun = True
             await send({"type": "http.response.start", "status": answer.status_code, "headers": raw})

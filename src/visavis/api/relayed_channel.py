@@ -23,8 +23,9 @@ from visavis.errors import CloseCode
 
 OPEN_WITHIN_S = 5.0
 LOOK_EVERY_S = 0.25  # meanwhile, whether the owner has changed
-# An owner that is stopped, or whose network is cut, is known after so long.
-PING_EVERY_S, SILENT_S = 1.0, 2.0
+# An owner that has not answered a ping for so long is looked up: it may be stopped or cut off, or has much to read, or
+# waits for a client that reads slowly. It is given up when another server has the session, or after GONE_S.
+PING_EVERY_S, SILENT_S, GONE_S = 1.0, 2.0, 30.0
 SERVER_CHANGES = "The server changes; connect again"
 # As the client's own handshake with this server has them.
 _OF_HANDSHAKE = frozenset(
@@ -90,12 +91,19 @@ async def relay_channel(
     if owner is None:
         await app(scope, _given_again(read, receive), _without_accept(send))
         return
-    to_owner = await _open(owner, partial(owner_of, read[1]), path=path, headers=headers())
+    owner_now = partial(owner_of, read[1])
+    to_owner = await _open(owner, owner_now, path=path, headers=headers())
     if to_owner is None:
         await _close(send, CloseCode.SERVER_CHANGES, SERVER_CHANGES)
         return
     try:
-        await _pass_on(scope, _given_again(read[1:], receive), send, to_owner)
+        await _pass_on(
+            scope,
+            _given_again(read[1:], receive),
+            send,
+            to_owner,
+            until=partial(_until_gone, to_owner, owner, owner_now),
+        )
     finally:
         with anyio.CancelScope(shield=True):
             await to_owner.close()
@@ -127,8 +135,7 @@ async def _open(
                     user_agent_header=None,
                     proxy=None,
                     open_timeout=None,
-                    ping_interval=PING_EVERY_S,
-                    ping_timeout=SILENT_S,
+                    ping_interval=None,
                 )
                 tasks.cancel_scope.cancel()
             except (OSError, WebSocketException) as error:
@@ -136,9 +143,38 @@ async def _open(
     return to_owner
 
 
-async def _pass_on(scope: Scope, receive: Receive, send: Send, to_owner: ClientConnection) -> None:
-    """Pass frames on in both directions, until one side closes; then close the other."""
+async def _until_gone(to_owner: ClientConnection, owner: str, owner_now: Callable[[], Awaitable[str | None]]) -> None:
+    """Return when the owner of a session answers no pings and is its owner no longer, or has answered none for GONE_S.
+    Raises `ConnectionClosed`.
+    """
+    heard_s = anyio.current_time()
+    while anyio.current_time() - heard_s < GONE_S:
+        await anyio.sleep(PING_EVERY_S)
+        answered = False
+        with anyio.move_on_after(SILENT_S):
+            await (await to_owner.ping())
+            answered = True
+        if answered:
+            heard_s = anyio.current_time()
+        elif await owner_now() != owner:
+            return
+
+
+async def _pass_on(
+    scope: Scope, receive: Receive, send: Send, to_owner: ClientConnection, *, until: Callable[[], Awaitable[None]]
+) -> None:
+    """Pass frames on in both directions, until one side closes; then close the other. `until` returns when the owner is
+    gone.
+    """
     async with anyio.create_task_group() as tasks:
+
+        async def watch() -> None:
+            with suppress(ConnectionClosed):  # `back` tells the client
+                await until()
+                await _close(send, CloseCode.SERVER_CHANGES, SERVER_CHANGES)
+                tasks.cancel_scope.cancel()
+
+        tasks.start_soon(watch)
 
         async def there() -> None:
             try:

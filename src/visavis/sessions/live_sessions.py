@@ -314,17 +314,26 @@ class LiveSessions:
     async def _write_end(self, end: SessionEnd) -> SessionRecord:
         """See `ends.WriteEnd`."""
         await self._feed.flush()  # what has happened before
-        before = end.before if self._placing is None else await self._placing.placed(end.before)
-        written = await self._store.move(
-            before,
-            to=end.record.status,
-            utterances_follow=end.performed,
-            ended_at_ms=end.ended_at_ms,
-            end_reason=end.reason,
-            ended_by=end.by,
-            **end.metering,
-        )
-        return written or await self._store.get(end.before.id) or end.record
+        while True:
+            before = end.before if self._placing is None else await self._placing.placed(end.before)
+            written = await self._store.move(
+                before,
+                to=end.record.status,
+                utterances_follow=end.performed,
+                ended_at_ms=end.ended_at_ms,
+                end_reason=end.reason,
+                ended_by=end.by,
+                **end.metering,
+            )
+            found = written or await self._store.get(end.before.id) or end.record
+            placed_meanwhile = (
+                self._placing is not None
+                and found.status == before.status
+                and found.epoch != before.epoch
+                and not self._store.is_of_another(found)
+            )
+            if not placed_meanwhile:
+                return found
 
     async def _save_output(self, session_id: str, output: Output) -> None:
         await self._store.update(session_id, output=output.plain())

@@ -4,9 +4,10 @@ others have taken over from this server while it slept. decision 78.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import count
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import anyio
 import structlog
@@ -25,6 +26,8 @@ from visavis.store.sessions import SessionStore
 TAKES_EVERY = 4  # looks; and at once when a lease has ended
 ASKED_WITHIN_S = 12.0  # a machine that cannot be reached. Its stages keep a session for 15 s without a server
 TRY_AGAIN_S = 0.5
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -111,8 +114,9 @@ class OwnerWatch:
     async def _go_on(self, owned: Owned) -> None:
         """Go on with a session that has come to this server, or end it as of when it was last seen."""
         session_id, table = owned.session_id, self._live.table
+        taking = table.taking[session_id]
         try:
-            record = await self._store.last_seen(session_id)
+            record = await _asked_again(partial(self._store.last_seen, session_id))
             if record is None or record.status != Status.STARTED:
                 return
             try:
@@ -124,10 +128,12 @@ class OwnerWatch:
                 self._conversations.end(session_id)
                 await self._live.adopt(record, adopted)
                 self._conversations.take_over(session_id, *table.running[session_id].conversation)
-            elif await self._owners.is_owned(session_id, self._server.lease, epoch=owned.epoch):
+            elif await _asked_again(partial(self._owners.is_owned, session_id, self._server.lease, epoch=owned.epoch)):
                 await self._live.end(session_id, EndReason.SERVER_DIED)
         finally:
-            table.taking.pop(session_id).set()
+            taking.set()
+            if table.taking.get(session_id) is taking:  # it may have been taken once more
+                del table.taking[session_id]
 
     async def _ask_stages(self, owned: Owned) -> Adopted | None:
         """Return what the session's stage holds of it; None if no stage does, or none that can be asked. Raises
@@ -153,3 +159,15 @@ class OwnerWatch:
             elif self._store.is_of_another(record):
                 continue
             self._live.of_others.remove(performer)
+
+
+async def _asked_again(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask a database that fails again, for as long as stages keep a session. Raises `StorageUnusable`."""
+    until_s = anyio.current_time() + ASKED_WITHIN_S
+    while True:
+        try:
+            return await ask()
+        except StorageUnusable:
+            if anyio.current_time() >= until_s:
+                raise
+        await anyio.sleep(TRY_AGAIN_S)

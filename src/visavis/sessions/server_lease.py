@@ -95,7 +95,7 @@ class ServerLease:
         if self._leases is None or self._address is None:
             return False
         try:
-            return await self._leases.count() > 1
+            return await self._leases.count(reached=True) > 1
         except StorageUnusable:
             return False
 

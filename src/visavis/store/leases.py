@@ -157,14 +157,18 @@ class Leases:
         async with self._database.at_once() as connection:
             return list(await connection.scalars(self._lapsed, {"by": by.id, "by_epoch": by.epoch}))
 
-    async def count(self, *, seen_within_ms: int = LEASE_MS) -> int:
-        """Return how many were renewed within this time and have not ended."""
+    async def count(self, *, seen_within_ms: int = LEASE_MS, reached: bool = False) -> int:
+        """Return how many were renewed within this time and have not ended. `reached`: of servers, only those of a
+        fleet, which the others reach.
+        """
         row = self._table.c
         query = (
             select(func.count())
             .select_from(self._table)
             .where(row.ended_at_ms.is_(None), row.seen_at_ms >= NOW_MS - seen_within_ms)
         )
+        if reached:
+            query = query.where(row.address.is_not(None))
         async with self._database.read() as connection:
             return int((await connection.execute(query)).scalar_one())
 
