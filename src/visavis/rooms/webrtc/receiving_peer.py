@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import ClassVar
 
 import av
 from aiortc import (
@@ -64,6 +65,8 @@ class _RtpClock:
 class ReceivingPeer:
     """One WebRTC connection that receives. Call `offer`, then `accept`. Whoever has made the peer closes it."""
 
+    rates_hz: ClassVar[dict[MediaKind, int]] = {"video": VIDEO_RATE_HZ, "audio": AUDIO_RATE_HZ}  # as offered, in order
+
     def __init__(self) -> None:
         self._connection: RTCPeerConnection | None = None  # from `offer` to `aclose`
         self._receivers: dict[MediaKind, RTCRtpReceiver] = {}
@@ -82,8 +85,7 @@ class ReceivingPeer:
             if connection.connectionState in {"connected", "failed", "closed"}:
                 self._settled.set()
 
-        rates_hz: dict[MediaKind, int] = {"video": VIDEO_RATE_HZ, "audio": AUDIO_RATE_HZ}
-        for kind, rate_hz in rates_hz.items():
+        for kind, rate_hz in self.rates_hz.items():
             receiver = connection.addTransceiver(kind, direction="recvonly").receiver
             self._receivers[kind] = receiver
             self._clocks[kind] = _RtpClock(receiver, rate_hz)
