@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ from pipecat_visavis.watching import RATE_HZ, Viewer
 
 ASPECT_RATIOS: dict[AspectRatio, float] = {"4:3": 4 / 3, "3:4": 3 / 4, "1:1": 1.0}
 PICTURES_ON_THE_WAY = 3  # to the transport; while it stalls, newer ones are left out
+PICTURES_WAITING = 8  # until their sound leaves, or the transport takes them; then the oldest is left out
+# aiortc gives a picture when the next one begins to come, and a packet of sound when four more have come.
+SOUND_BEHIND_S = 4 * 0.02 - 0.04
+CHUNK_S = 0.01  # a transport sends sound in chunks of some of these
 HOLD_FOR_VIEWER_S = 5.0  # the first words wait until the room is watched
 
 
@@ -71,7 +76,9 @@ class VisavisVideoService(AvatarService):
         self._viewing: asyncio.Task[Any] | None = None  # once it is connected
         self._size_px: tuple[int, int] | None = None
         self._ready = False  # the transport takes frames
-        self._picture: VideoFrame | None = None  # the newest one that was not pushed
+        self._sound_behind_s = SOUND_BEHIND_S  # that of a picture leaves so much later than the picture itself could
+        # those that were not pushed, and when they are due, by the event loop
+        self._pictures: deque[tuple[float, VideoFrame]] = deque(maxlen=PICTURES_WAITING)
         self._picture_came = asyncio.Event()
         # pictures that still exist, by the frame's id: the transport has not shown them yet
         self._on_the_way: weakref.WeakValueDictionary[int, OutputImageRawFrame] = weakref.WeakValueDictionary()
@@ -94,6 +101,7 @@ class VisavisVideoService(AvatarService):
             if not params.video_out_enabled:
                 raise ValueError(f"{output.name} shows no video: set video_out_enabled=True in its TransportParams")
             self._size_px = (params.video_out_width, params.video_out_height)
+            self._sound_behind_s = SOUND_BEHIND_S + params.audio_out_10ms_chunks * CHUNK_S
 
     async def _open(self, client: AsyncVisavis) -> AsyncSession:
         return await client.sessions.create(
@@ -156,17 +164,20 @@ class VisavisVideoService(AvatarService):
             await self.push_frame(item)
 
     def _take_picture(self, picture: VideoFrame) -> None:
-        self._picture = picture
+        self._pictures.append((asyncio.get_running_loop().time() + self._sound_behind_s, picture))
         self._picture_came.set()
 
     async def _push_pictures(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
-            await self._picture_came.wait()
-            self._picture_came.clear()
-            picture = self._picture
-            if picture is None or not self._ready or len(self._on_the_way) >= PICTURES_ON_THE_WAY:
+            if not self._pictures or not self._ready or len(self._on_the_way) >= PICTURES_ON_THE_WAY:
+                self._picture_came.clear()
+                await self._picture_came.wait()
                 continue
-            self._picture = None
+            await asyncio.sleep(self._pictures[0][0] - loop.time())
+            _, picture = self._pictures.popleft()
+            while self._pictures and self._pictures[0][0] <= loop.time():
+                _, picture = self._pictures.popleft()
             size_px = self._size_px or (picture.width, picture.height)
             image = await asyncio.to_thread(_rgb, picture, size_px)
             frame = OutputImageRawFrame(image=image, size=size_px, format="RGB")
