@@ -7,14 +7,22 @@ speech.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import weakref
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from av import VideoFrame
-from pipecat.frames.frames import Frame, OutputImageRawFrame, OutputTransportReadyFrame, TTSAudioRawFrame
+from pipecat.frames.frames import (
+    Frame,
+    OutputAudioRawFrame,
+    OutputImageRawFrame,
+    OutputTransportReadyFrame,
+    TTSAudioRawFrame,
+)
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.transports.base_output import BaseOutputTransport
 from visavis_client import AsyncSession, AsyncVisavis
@@ -22,14 +30,16 @@ from visavis_client import AsyncSession, AsyncVisavis
 from pipecat_visavis.avatar_service import AspectRatio, AvatarService
 from pipecat_visavis.playback import Block, Playback, Sound
 from pipecat_visavis.settings import VisavisVideoSettings
+from pipecat_visavis.sound_on_the_way import SoundOnTheWay
 from pipecat_visavis.watching import RATE_HZ, Viewer
 
 ASPECT_RATIOS: dict[AspectRatio, float] = {"4:3": 4 / 3, "3:4": 3 / 4, "1:1": 1.0}
 PICTURES_ON_THE_WAY = 3  # to the transport; while it stalls, newer ones are left out
-PICTURES_WAITING = 8  # until their sound leaves, or the transport takes them; then the oldest is left out
-# aiortc gives a picture when the next one begins to come, and a packet of sound when four more have come.
+PICTURES_WAITING = 16  # until their sound is sent, or the transport takes them; then the oldest is left out
+WAIT_S = 0.5  # at most, for sound that is late or lost
+# Before it is known which sound is a picture's: aiortc gives a picture when the next one begins to come, and a packet
+# of sound when four more have come.
 SOUND_BEHIND_S = 4 * 0.02 - 0.04
-CHUNK_S = 0.01  # a transport sends sound in chunks of some of these
 HOLD_FOR_VIEWER_S = 5.0  # the first words wait until the room is watched
 
 
@@ -76,10 +86,9 @@ class VisavisVideoService(AvatarService):
         self._viewing: asyncio.Task[Any] | None = None  # once it is connected
         self._size_px: tuple[int, int] | None = None
         self._ready = False  # the transport takes frames
-        self._sound_behind_s = SOUND_BEHIND_S  # that of a picture leaves so much later than the picture itself could
-        # those that were not pushed, and when they are due, by the event loop
-        self._pictures: deque[tuple[float, VideoFrame]] = deque(maxlen=PICTURES_WAITING)
-        self._picture_came = asyncio.Event()
+        self._pictures: deque[_Picture] = deque(maxlen=PICTURES_WAITING)  # those that were not pushed
+        self._sound = SoundOnTheWay()
+        self._something_came = asyncio.Event()
         # pictures that still exist, by the frame's id: the transport has not shown them yet
         self._on_the_way: weakref.WeakValueDictionary[int, OutputImageRawFrame] = weakref.WeakValueDictionary()
         self._turn = 0  # how often the bot was interrupted
@@ -89,7 +98,7 @@ class VisavisVideoService(AvatarService):
         """Note when the transport takes pictures, and see `AvatarService`."""
         if isinstance(frame, OutputTransportReadyFrame):
             self._ready = True
-            self._picture_came.set()
+            self._something_came.set()
         await super().process_frame(frame, direction)
 
     # Where the avatar is seen
@@ -101,7 +110,7 @@ class VisavisVideoService(AvatarService):
             if not params.video_out_enabled:
                 raise ValueError(f"{output.name} shows no video: set video_out_enabled=True in its TransportParams")
             self._size_px = (params.video_out_width, params.video_out_height)
-            self._sound_behind_s = SOUND_BEHIND_S + params.audio_out_10ms_chunks * CHUNK_S
+            _after_each_write(output, self._wrote)
 
     async def _open(self, client: AsyncVisavis) -> AsyncSession:
         return await client.sessions.create(
@@ -133,6 +142,7 @@ class VisavisVideoService(AvatarService):
 
     async def _drop_speech(self) -> list[Frame]:
         self._turn += 1
+        self._sound.drop()
         waited = self._playback.drop()
         while not self._out.empty():
             _, item = self._out.get_nowait()
@@ -146,12 +156,21 @@ class VisavisVideoService(AvatarService):
 
     # What comes from the room
 
-    def _take_sound(self, block: Block) -> None:
+    def _take_sound(self, block: Block, played_s: float | None) -> None:
         self._queue(self._playback.take(block))
+        if played_s is not None:
+            self._sound.came(until_s=played_s + block.duration_s)
+            self._something_came.set()
+
+    def _wrote(self, seconds: float) -> None:
+        self._sound.written(seconds)
+        self._something_came.set()
 
     def _queue(self, items: list[Sound | Frame]) -> None:
         for item in items:
             self._out.put_nowait((self._turn, item))
+            if isinstance(item, Sound):
+                self._sound.pushed(item.block.duration_s, now_s=asyncio.get_running_loop().time())
         self._heard.set()
 
     async def _push_sound(self) -> None:
@@ -163,27 +182,61 @@ class VisavisVideoService(AvatarService):
                 item = TTSAudioRawFrame(audio=item.block.pcm, sample_rate=RATE_HZ, num_channels=1)
             await self.push_frame(item)
 
-    def _take_picture(self, picture: VideoFrame) -> None:
-        self._pictures.append((asyncio.get_running_loop().time() + self._sound_behind_s, picture))
-        self._picture_came.set()
+    def _take_picture(self, picture: VideoFrame, shown_s: float | None) -> None:
+        wait_s = SOUND_BEHIND_S if shown_s is None else WAIT_S
+        self._pictures.append(_Picture(picture, shown_s, asyncio.get_running_loop().time() + wait_s))
+        self._something_came.set()
+
+    def _due_picture(self) -> VideoFrame | None:
+        """Take the newest picture whose sound has come, and leave out those before it."""
+        picture, now_s = None, asyncio.get_running_loop().time()
+        while self._pictures and self._pictures[0].is_due(now_s, self._sound):
+            picture = self._pictures.popleft().picture
+        return picture
 
     async def _push_pictures(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
-            if not self._pictures or not self._ready or len(self._on_the_way) >= PICTURES_ON_THE_WAY:
-                self._picture_came.clear()
-                await self._picture_came.wait()
+            self._something_came.clear()
+            can_take = self._ready and len(self._on_the_way) < PICTURES_ON_THE_WAY
+            picture = self._due_picture() if can_take else None
+            if picture is None:
+                until_s = self._pictures[0].until_s if self._pictures and can_take else None
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(until_s):
+                        await self._something_came.wait()
                 continue
-            await asyncio.sleep(self._pictures[0][0] - loop.time())
-            _, picture = self._pictures.popleft()
-            while self._pictures and self._pictures[0][0] <= loop.time():
-                _, picture = self._pictures.popleft()
             size_px = self._size_px or (picture.width, picture.height)
             image = await asyncio.to_thread(_rgb, picture, size_px)
             frame = OutputImageRawFrame(image=image, size=size_px, format="RGB")
             self._on_the_way[frame.id] = frame
             await self.push_frame(frame)
             del frame
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """`shown_s`: when it is to be shown, by the room's clock, if that is known. `until_s`: by the event loop, how long
+    it waits for its sound.
+    """
+
+    picture: VideoFrame
+    shown_s: float | None
+    until_s: float
+
+    def is_due(self, now_s: float, sound: SoundOnTheWay) -> bool:
+        return now_s >= self.until_s or (self.shown_s is not None and sound.is_sent(self.shown_s, now_s=now_s))
+
+
+def _after_each_write(output: BaseOutputTransport, wrote: Callable[[float], None]) -> None:
+    """Call `wrote` with the seconds of sound that a transport has sent. It tells them nowhere else."""
+    write = output.write_audio_frame
+
+    async def write_and_tell(frame: OutputAudioRawFrame) -> bool:
+        written = await write(frame)
+        wrote(len(frame.audio) / 2 / frame.num_channels / frame.sample_rate)
+        return written
+
+    output.write_audio_frame = write_and_tell  # type: ignore[method-assign]
 
 
 def _output_after(processor: FrameProcessor) -> BaseOutputTransport | None:

@@ -13,13 +13,14 @@ from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, VideoFrame
 from loguru import logger
 
+from pipecat_visavis.media_time import MediaTime
 from pipecat_visavis.playback import Block
 
 ANSWERED_WITHIN_S = 10.0
 CONNECTED_WITHIN_S = 15.0  # from the answer to the first picture and the first sound
 SILENT_S = 3.0  # a viewer that then gets no pictures or no sound for this time joins again
 AGAIN_AFTER_S = 0.5
-RATE_HZ = 48_000
+RATE_HZ, VIDEO_RATE_HZ = 48_000, 90_000
 
 
 class Arrivals:
@@ -41,15 +42,17 @@ class Arrivals:
 
 
 class Viewer:
-    """`url`, `token`: of the room. `on_picture` and `on_sound` are called in the event loop and must not block."""
+    """`url`, `token`: of the room. `on_picture` and `on_sound` are called in the event loop and must not block; with
+    what has come, and when it is to be shown or played (s by the room's clock; None before that is known).
+    """
 
     def __init__(
         self,
         url: str,
         token: str,
         *,
-        on_picture: Callable[[VideoFrame], None],
-        on_sound: Callable[[Block], None],
+        on_picture: Callable[[VideoFrame, float | None], None],
+        on_sound: Callable[[Block, float | None], None],
     ) -> None:
         self._whep = url.rstrip("/") + "/whep"
         self._headers = {"authorization": f"Bearer {token}"}
@@ -77,7 +80,9 @@ class Viewer:
 
         @peer.on("track")
         def _(track: MediaStreamTrack) -> None:
-            readers.append(asyncio.ensure_future(self._read(track)))
+            receiver = next(receiver for receiver in peer.getReceivers() if receiver.track is track)
+            times = MediaTime(receiver, rate_hz=VIDEO_RATE_HZ if track.kind == "video" else RATE_HZ)
+            readers.append(asyncio.ensure_future(self._read(track, times)))
 
         peer.addTransceiver("video", direction="recvonly")
         peer.addTransceiver("audio", direction="recvonly")
@@ -103,15 +108,15 @@ class Viewer:
                 reader.cancel()
             await asyncio.gather(*readers, return_exceptions=True)
 
-    async def _read(self, track: MediaStreamTrack) -> None:
+    async def _read(self, track: MediaStreamTrack, times: MediaTime) -> None:
         with contextlib.suppress(MediaStreamError):
             while True:
                 frame = await track.recv()
                 self._arrivals.came(track.kind, asyncio.get_running_loop().time())
                 if isinstance(frame, VideoFrame):
-                    self._on_picture(frame)
+                    self._on_picture(frame, times.of(frame.pts))
                 elif isinstance(frame, AudioFrame):
-                    self._on_sound(block_of(frame))
+                    self._on_sound(block_of(frame), times.of(frame.pts))
 
     async def _leave(self, http: httpx.AsyncClient) -> None:
         location, self._location = self._location, None
