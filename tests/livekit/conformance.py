@@ -71,13 +71,14 @@ async def test_create_to_video_published(client: AsyncVisavis, livekit: LiveKitS
 async def test_turns_and_their_ends(client: AsyncVisavis, livekit: LiveKitServer, agent: Agent) -> None:
     session = await start(client, livekit, agent)
     await agent.wait_seen(pictures=3)
-    to_sound, to_started, to_end, errors = [], [], [], []
+    to_sound, to_told, to_started, to_end, errors = [], [], [], [], []
     for turn in range(1, TURNS + 1):
         loud_s, begun_s = agent.loud_s(), time.monotonic()
         await agent.speak(0.6)
         await agent.wait_seen(loud_s=loud_s + 0.01)
         to_sound.append(time.monotonic() - begun_s)
         end = (await agent.wait_finished(turn))[-1]
+        to_told.append(agent.started_s[-1] - begun_s)
         to_started.append(agent.seen.loud_from_s[-1] - agent.started_s[-1])
         told_s = time.monotonic()
         await agent.wait_quiet(0.2)
@@ -85,6 +86,7 @@ async def test_turns_and_their_ends(client: AsyncVisavis, livekit: LiveKitServer
         errors.append(abs(end.position_s - 0.6))
         assert not end.interrupted
     show("first byte to sound heard", to_sound)
+    show("first byte to its first sound published, as playback_started tells it", to_told)
     show("playback_started, until its first sample was heard", to_started)
     show("playback_finished, from the last sample that was heard", to_end)
     show("its position against what was sent", errors)

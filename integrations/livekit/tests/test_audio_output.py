@@ -71,7 +71,7 @@ async def test_barge_ins_by_the_audio_output_alone(client: AsyncVisavis) -> None
     await user.wait_pictures("avatar")
 
     heard = user.of("avatar")
-    to_sound, to_silence, errors = [], [], []
+    to_sound, to_end, to_silence, errors = [], [], [], []
     for _ in range(BARGE_INS):
         loud_s, begun_s = heard.loud_s, time.monotonic()
         speaking = asyncio.create_task(speak(output, 4.0))
@@ -82,12 +82,14 @@ async def test_barge_ins_by_the_audio_output_alone(client: AsyncVisavis) -> None
         begun_s = time.monotonic()
         output.clear_buffer()
         end = await output.wait_for_playout()
+        to_end.append(time.monotonic() - begun_s)
         assert end.interrupted and 0 < end.playback_position < 4.0
         await user.wait_silent("avatar", 0.03)
         to_silence.append(time.monotonic() - begun_s - 0.03)
         errors.append(abs(end.playback_position - (heard.loud_s - loud_s)))
         await user.wait_silent("avatar", 0.1)
     show("first byte to sound heard", to_sound)
+    show("clear to the end of what is published, as playback_finished tells it", to_end)
     show("clear to silence heard", to_silence)
     show("position told against sound heard", errors)
 

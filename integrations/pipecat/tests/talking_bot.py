@@ -2,7 +2,7 @@
 
     python -m tests.talking_bot RECORDING EVERY_S
 
-It prints the port to which an offer is sent, as JSON. `tests/pipecat/test_long_call.py` of the repository measures what
+It prints the port to which an offer is sent, as JSON. `tests/pipecat/long_call.py` of the repository measures what
 comes.
 """
 

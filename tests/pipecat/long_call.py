@@ -46,11 +46,7 @@ PLACE_WITHIN_S = 0.6  # of where the whole recording seems to be
 ALIKE, LIPS_ALIKE = 0.6, 0.3
 LEAST_PIECES = 6
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.timeout(1800),
-    pytest.mark.skipif(os.environ.get("VISAVIS_PIPECAT") != "full", reason="ten minutes: make pipecat runs it"),
-]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(1800)]
 
 
 class SoundFirst(ReceivingPeer):
