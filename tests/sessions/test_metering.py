@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.store.test_store import make_session
+from tests.store.records import make_session
 from visavis.sessions.lifecycle import EndReason
 from visavis.sessions.metering import SessionClock, billed_minutes, ended_at_ms, last_seen_ms
 

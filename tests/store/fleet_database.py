@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy import Table, select, update
 
-from tests.store.test_store import ACCOUNT, KEY, make_session
+from tests.store.records import make_session
+from tests.store.test_store import ACCOUNT, KEY
 from visavis.store.database import Database
 from visavis.store.keys import KeyStore
 from visavis.store.leases import GRACE_MS, NOW_MS, Lease, Leases

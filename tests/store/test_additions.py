@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tests.store.test_store import ACCOUNT, KEY, make_session
+from tests.store.records import make_session
+from tests.store.test_store import ACCOUNT, KEY
 from visavis.errors import SessionLimitReached
 from visavis.store.additions import Check, CreatedSessions
 from visavis.store.database import Database

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import delete, select
 
 from tests.conftest import open_service
-from tests.store.test_store import ACCOUNT, KEY, make_session
+from tests.store.records import make_session
+from tests.store.test_store import ACCOUNT, KEY
 from visavis import cli
 from visavis.errors import DatabaseUnusable
 from visavis.store import copy as copying

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
-from tests.store.test_store import ACCOUNT, KEY, make_session
+from tests.store.records import make_session
+from tests.store.test_store import ACCOUNT, KEY
 from visavis.store.database import Database
 from visavis.store.keys import KeyStore
 from visavis.store.places import Places, PlaceStore

@@ -16,12 +16,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from tests import postgresql as clusters
+from tests.store.records import make_webhook
 from visavis.accounts.service import Accounts
 from visavis.errors import DatabaseUnusable, SettingInvalid, StorageUnusable
 from visavis.store import postgresql
 from visavis.store.database import Database
 from visavis.store.deliveries import DeliveryStore
-from visavis.store.records import WebhookEventRecord, WebhookRecord
+from visavis.store.records import WebhookEventRecord
 from visavis.store.webhooks import WebhookStore
 
 pytestmark = pytest.mark.anyio
@@ -308,21 +309,7 @@ async def test_what_one_server_does_alone_the_others_wait_for(database: Database
 
 async def test_a_webhook_is_removed_though_an_attempt_of_its_is_being_noted(database: Database, gate: Gate) -> None:
     key, _ = await Accounts(database).create(name="customer")
-    hook = WebhookRecord(
-        id="hook_1",
-        account_id=key.account_id,
-        test=False,
-        url="http://127.0.0.1:9/",
-        events=[],
-        secret="secret",
-        old_secret=None,
-        old_secret_until_ms=None,
-        created_at_ms=1,
-        failing_since_ms=None,
-        disabled_at_ms=None,
-        disabled_reason=None,
-        seen_at_ms=None,
-    )
+    hook = make_webhook("hook_1", account_id=key.account_id)
     ping = WebhookEventRecord(
         id="evnt_1",
         account_id=hook.account_id,

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, event, insert, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from tests.store.records import make_session
 from visavis.errors import VisavisError
 from visavis.settings import Settings, load_secret
 from visavis.store import migrations, models, records
@@ -48,25 +49,6 @@ KEY = KeyRecord(
     sources=[],
     expires_at_ms=None,
 )
-
-
-def make_session(session_id: str, **changes: object) -> SessionRecord:
-    values = dict.fromkeys(field.name for field in fields(SessionRecord)) | {
-        "id": session_id,
-        "account_id": "acct_1",
-        "key_id": "key_1",
-        "test": False,
-        "dialect": "hosted",
-        "status": "created",
-        "avatar_id": "a",
-        "avatar_name": "A",
-        "token_hash": "t",
-        "room_name": "room-" + session_id,
-        "metadata": {},
-        "created_at_ms": 1,
-        "epoch": 0,
-    }
-    return SessionRecord(**values | changes)  # type: ignore[arg-type]
 
 
 @pytest.fixture

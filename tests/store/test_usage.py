@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import event, func, select
 
-from tests.store.test_store import ACCOUNT, KEY, make_session
+from tests.store.records import make_session
+from tests.store.test_store import ACCOUNT, KEY
 from visavis.store.accounts import AccountStore
 from visavis.store.database import Database
 from visavis.store.keys import KeyStore

@@ -10,6 +10,7 @@ import anyio
 import pytest
 from sqlalchemy import insert, text
 
+from tests.store.records import make_session, make_webhook
 from visavis.accounts.service import Accounts
 from visavis.store.database import Database
 from visavis.store.deliveries import DeliveryStore
@@ -32,43 +33,8 @@ async def database(postgresql_url: str) -> AsyncIterator[Database]:
 async def add_webhook(database: Database) -> tuple[WebhookRecord, SessionRecord]:
     """Add a webhook and a session of one account."""
     key, _ = await Accounts(database).create(name="customer")
-    session = SessionRecord(
-        id="sess_1",
-        account_id=key.account_id,
-        key_id=key.id,
-        test=False,
-        dialect="hosted",
-        status="created",
-        avatar_id="avat_1",
-        avatar_name="Ann",
-        token_hash="0",
-        room_name="room",
-        metadata={},
-        aspect_ratio=None,
-        created_at_ms=1,
-        started_at_ms=None,
-        ended_at_ms=None,
-        expiration_ms=None,
-        end_reason=None,
-        first_frame_at_ms=None,
-        last_frame_at_ms=None,
-        seen_at_ms=None,
-    )
-    hook = WebhookRecord(
-        id="hook_1",
-        account_id=key.account_id,
-        test=False,
-        url="http://127.0.0.1:9/",
-        events=[],
-        secret="secret",
-        old_secret=None,
-        old_secret_until_ms=None,
-        created_at_ms=1,
-        failing_since_ms=None,
-        disabled_at_ms=None,
-        disabled_reason=None,
-        seen_at_ms=None,
-    )
+    session = make_session("sess_1", account_id=key.account_id, key_id=key.id)
+    hook = make_webhook("hook_1", account_id=key.account_id)
     async with database.write() as connection:
         await connection.execute(insert(sessions).values(**asdict(session)))
     await WebhookStore(database).add(hook, check=lambda _: None)
