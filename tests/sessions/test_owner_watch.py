@@ -19,12 +19,14 @@ from visavis.errors import HandOverBegun, StaleOwner, VisavisError
 from visavis.fleet.port import Adopted
 from visavis.sessions.isolated_tasks import IsolatedTasks
 from visavis.sessions.lifecycle import EndReason
+from visavis.sessions.observer import Observer
 from visavis.sessions.owner_watch import OwnerWatch
-from visavis.sessions.sweep import sweep_sessions
+from visavis.sessions.sweep import adopt_or_end, sweep_sessions
 from visavis.stage.port.events import PlaybackFinished
 from visavis.stage.port.held import HeldSession
 from visavis.stage.port.values import PerformanceSpec
 from visavis.store.database import Database
+from visavis.store.last_seen import Seen
 from visavis.store.leases import NOW_MS
 from visavis.store.models import servers, sessions
 from visavis.store.session_owners import SessionOwners
@@ -147,6 +149,37 @@ async def test_a_session_goes_on_on_the_other_server_and_the_one_that_slept_drop
     assert (await stored(two.one, session_id)).status == "started"
     await two.other.client.put(f"/v1/sessions/{session_id}/end")
     assert (await stored(two.one, session_id)).end_reason == EndReason.CLIENT
+
+
+@pytest.mark.parametrize("was_live", [False, True])
+async def test_a_server_that_died_before_it_asked_for_a_session_it_had_taken_over_asks_when_it_starts_again(
+    two: Two, was_live: bool
+) -> None:
+    """`was_live`: it had performed the session, so its stage would have told of it at the start."""
+    session = await two.start_placed()
+    session_id, stages = session["session_id"], FakeStages(two.one.performer(session["session_id"]).spec)
+    async with two.database.write() as connection:
+        taken = update(sessions).where(sessions.c.id == session_id)
+        await connection.execute(taken.values(server_id=store(two.other).server_id, epoch=sessions.c.epoch + 1))
+    live, epoch = two.other.services.live, (await stored(two.other, session_id)).epoch
+    seen = {session_id: Seen(seen_at_ms=0)} if was_live else {}
+    unasked = await adopt_or_end(store(two.other), live, Observer(), [], seen, asks_stages=True)
+    assert [record.id for record in unasked] == ([] if was_live else [session_id])
+    if was_live:
+        assert (await stored(two.other, session_id)).end_reason == EndReason.SERVER_DIED
+        return
+    watch = two.watch(two.other, stages)
+    watch.expect(unasked)
+    await sweep_sessions(store(two.other), live, created_ttl_s=3600)
+    assert (await stored(two.other, session_id)).status == "started", "it is being taken over"
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch.run)
+        stages.gate.set()
+        with anyio.fail_after(TIMEOUT_S):
+            attached = await live.attach(init(session))
+        assert stages.asked == [epoch] and live.table.running[session_id].performer is stages.performer
+        await attached.detach()
+        group.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("stage_died", [True, False])

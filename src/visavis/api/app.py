@@ -318,7 +318,8 @@ async def _open(
     await stack.enter_async_context(live.running())
     last_seen = LastSeen(settings.data_dir)
     stack.callback(last_seen.close)
-    await adopt_or_end(session_store, live, observer, adopted, await run_sync(last_seen.read))
+    seen = await run_sync(last_seen.read)
+    unasked = await adopt_or_end(session_store, live, observer, adopted, seen, asks_stages=placed is not None)
     for session in live.table.running.values():
         services.conversations.take_over(session.session_id, *session.conversation)
     tasks = IsolatedTasks(background, vitals=vitals)
@@ -338,6 +339,7 @@ async def _open(
             stages=placed,
             conversations=services.conversations,
         )
+        watch.expect(unasked)
         tasks.start("owner_watch", watch.run)
     tasks.start("retention", services.retention.run)
     tasks.start("request_limits", services.request_limits.run)

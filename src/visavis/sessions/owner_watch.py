@@ -4,7 +4,7 @@ others have taken over from this server while it slept. decision 78.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from itertools import count
 from typing import Protocol, TypeVar
@@ -20,6 +20,7 @@ from visavis.sessions.lifecycle import EndReason, Status
 from visavis.sessions.live_sessions import LiveSessions
 from visavis.sessions.server_lease import ServerLease
 from visavis.store.leases import LOOK_EVERY_S
+from visavis.store.records import SessionRecord
 from visavis.store.session_owners import TAKEN_AT_ONCE, Owned, SessionOwners
 from visavis.store.sessions import SessionStore
 
@@ -57,11 +58,21 @@ class OwnerWatch:
     ) -> None:
         self._server, self._owners, self._store = server, owners, store
         self._live, self._stages, self._conversations = live, stages, conversations
+        self._expected: list[Owned] = []  # until `run`
+
+    def expect(self, records: Sequence[SessionRecord]) -> None:
+        """Before `run`: go on with sessions that had come to this server before it was started again, and that it had
+        not asked a stage for.
+        """
+        for record in records:
+            self._live.table.taking[record.id] = anyio.Event()
+            self._expected.append(Owned(session_id=record.id, epoch=record.epoch, stage_id=record.stage_id))
 
     async def run(self) -> None:
         failed = False
         async with anyio.create_task_group() as group:
             tasks = IsolatedTasks(group)
+            self._go_on_with(self._expected, tasks)
             for number in count():
                 await anyio.sleep(LOOK_EVERY_S)
                 try:
@@ -87,8 +98,7 @@ class OwnerWatch:
             await self._end_strays()
         while ended or takes:
             taken = await self._take()
-            for owned in taken:
-                tasks.start("take_over", partial(self._go_on, owned), session_id=owned.session_id)
+            self._go_on_with(taken, tasks)
             if len(taken) < TAKEN_AT_ONCE:
                 break
 
@@ -110,6 +120,10 @@ class OwnerWatch:
             for owned in taken:
                 table.taking[owned.session_id] = anyio.Event()
         return taken
+
+    def _go_on_with(self, sessions: Sequence[Owned], tasks: IsolatedTasks) -> None:
+        for owned in sessions:
+            tasks.start("take_over", partial(self._go_on, owned), session_id=owned.session_id)
 
     async def _go_on(self, owned: Owned) -> None:
         """Go on with a session that has come to this server, or end it as of when it was last seen."""

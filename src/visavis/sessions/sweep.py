@@ -14,6 +14,7 @@ from visavis.sessions.live_sessions import LiveSessions
 from visavis.sessions.metering import ended_at_ms, last_seen_ms
 from visavis.sessions.observer import Observer
 from visavis.store.last_seen import Seen
+from visavis.store.records import SessionRecord
 from visavis.store.sessions import SessionStore
 from visavis.timestamps import now_ms
 
@@ -28,15 +29,24 @@ async def adopt_or_end(
     observer: Observer,
     adopted: Sequence[Adopted],
     seen: Mapping[str, Seen],
-) -> None:
+    *,
+    asks_stages: bool = False,
+) -> list[SessionRecord]:
     """Go on with the sessions that stages still perform, and end all others that this server has left started before
     this start, as of when it last saw them. Runs at server start, before any session is started.
+
+    `asks_stages`: in a fleet, where this server may have taken sessions over and died before it asked a stage for them.
+    Those are neither adopted nor ended but returned, for `OwnerWatch.expect`: their stages perform them for the server
+    before.
     """
-    performed = {one.held.spec.session_id: one for one in adopted}
+    performed, unasked = {one.held.spec.session_id: one for one in adopted}, list[SessionRecord]()
     for record in await store.started_here():
         last = seen.get(record.id, Seen(seen_at_ms=0))
         if last.end_reason is None and (one := performed.pop(record.id, None)) is not None:
             await live.adopt(record, one)
+            continue
+        if asks_stages and record.stage_id is not None and record.id not in seen:
+            unasked.append(record)
             continue
         reason = next((one for one in EndReason if one == last.end_reason), EndReason.SERVER_DIED)
         end_ms = ended_at_ms(record, reason, now_ms=max(last_seen_ms(record), last.seen_at_ms))
@@ -57,6 +67,7 @@ async def adopt_or_end(
             live.of_others.append(one.performer)  # its new owner has not asked for it yet
         else:  # it has ended, or was not started yet
             live.end_stray(one.performer)
+    return unasked
 
 
 async def sweep_sessions(store: SessionStore, live: LiveSessions, *, created_ttl_s: float) -> None:
