@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from visavis.fleet.admission import Limits
 from visavis.logs import configure_logs
 from visavis.machine.cores import cores as given_cores
 from visavis.machine.cores import processes_for
+from visavis.orphans import Orphans
 from visavis.settings import read_settings
 from visavis.stage.given_files import check_cache, read_token
 from visavis.stage.port.address import Address
@@ -69,7 +71,12 @@ def run(
 async def _supervise(supervisor: Supervisor) -> None:
     for number in signals.ENDING_SERVICE:
         asyncio.get_running_loop().add_signal_handler(number, supervisor.stop)
-    await supervisor.run(lambda: print("This machine performs sessions of the fleet", flush=True))
+    reaping = asyncio.create_task(Orphans().run()) if os.getpid() == 1 else None  # of a container
+    try:
+        await supervisor.run(lambda: print("This machine performs sessions of the fleet", flush=True))
+    finally:
+        if reaping is not None:
+            reaping.cancel()
 
 
 def _reached_host(text: str) -> str:
