@@ -14,6 +14,7 @@ import pytest
 from visavis.server import STOP_WITHIN_S
 from visavis.settings import Settings
 from visavis.signals import HAND_OVER
+from visavis.stage.port.address import Address
 
 ROOT = Path(__file__).parents[1]
 PRODUCTION = ROOT / "examples" / "production"
@@ -72,11 +73,14 @@ def test_a_reload_of_the_unit_is_the_hand_over_and_stages_outlive_their_server()
 
 def test_the_unit_of_a_fleets_machine_waits_for_its_drain_and_leaves_no_process() -> None:
     given = assignments((PRODUCTION / "visavis-stage.env").read_text())
+    assert Address.parse(given.pop("LISTEN")).path is None
     assert {name.removeprefix("VISAVIS_").lower() for name in given} <= Settings.model_fields.keys()
-    unit = assignments(re.sub(r"(?m)^\[.*\]$", "", (PRODUCTION / "visavis-stage.service").read_text()))
+    unit = assignments(re.sub(r"(?m)^\[.*\]$", "", (PRODUCTION / "visavis-stage@.service").read_text()))
     assert int(unit["TimeoutStopSec"]) > float(given["VISAVIS_DRAIN_S"]) + STOP_WITHIN_S / 2
     assert (unit["Restart"], unit["KillMode"]) == ("always", "mixed")
     _, _, command = unit["ExecStart"].partition(" ")
+    assert "--listen ${LISTEN} --address %i " in command
+    assert command.endswith(f"--cache /var/lib/{unit['StateDirectory']}")
     options = set(re.findall(r"--[a-z-]+", command))
     help_command = [sys.executable, "-m", "visavis", "stage", "--help"]
     environment = os.environ | {"NO_COLOR": "1", "COLUMNS": "200"}
@@ -84,11 +88,12 @@ def test_the_unit_of_a_fleets_machine_waits_for_its_drain_and_leaves_no_process(
     assert options <= set(re.findall(r"--[a-z-]+", shown.stdout)), shown.stdout
 
 
-@pytest.mark.parametrize("name", ["visavis.service", "visavis-stage.service"])
+@pytest.mark.parametrize("name", ["visavis.service", "visavis-stage@.service"])
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
-def test_the_unit_is_hardened(name: str) -> None:
-    unit = str(PRODUCTION / name)
-    command = ["systemd-analyze", "security", "--offline=true", "--threshold=20", unit]
+def test_the_unit_is_hardened(name: str, tmp_path: Path) -> None:
+    unit = tmp_path / name.replace("@.", "@stage-1.example.org.")
+    unit.write_text((PRODUCTION / name).read_text())
+    command = ["systemd-analyze", "security", "--offline=true", "--threshold=20", str(unit)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stdout
 
