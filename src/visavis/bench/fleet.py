@@ -80,6 +80,7 @@ def members(measured: Measured) -> dict[str, Any]:
             "refused": life.refused,
             "lost_leases": life.lost_leases,
             "failures": life.failures,
+            "unplaced": life.unplaced,
             "processor_cores": round(life.processor_cores, 2),
         },
         "strike": {
@@ -124,7 +125,10 @@ def _rows(measured: Measured) -> list[tuple[str, object]]:
         ("together: looks for leases that have lapsed", _rate(life.looks)),
         ("together: sessions that come", _rate(life.placements)),
         ("together: sessions that go", _rate(life.releases)),
-        ("sessions refused; leases lost; failures", f"{life.refused}; {life.lost_leases}; {life.failures}"),
+        (
+            "sessions refused, not placed; leases lost; failures",
+            f"{life.refused}, {life.unplaced}; {life.lost_leases}; {life.failures}",
+        ),
         ("the processor time of this benchmark", f"{life.processor_cores:.2f} cores"),
         (f"{strike.stages} stages and a server stop: all leases are ended after", f"{strike.ended_s:.1f} s"),
         (f"their {strike.sessions} sessions have others after", settled),

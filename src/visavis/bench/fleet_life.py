@@ -7,13 +7,15 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from sqlalchemy import func, or_, select
 
 from visavis.bench.simulated_fleet import SHAPE, SimulatedFleet, Times, flat_out
-from visavis.errors import StorageUnusable
+from visavis.errors import StaleOwner, StorageUnusable
 from visavis.store.leases import LOOK_EVERY_S, RENEW_EVERY_S, Lease
 from visavis.store.models import sessions
 from visavis.store.session_owners import SessionOwners
@@ -27,7 +29,8 @@ ASK_EVERY_S = 0.05  # whether all are settled
 class Life:
     """What a fleet did for a while. Times count from when each call was due. `refused`: sessions that found no room.
     `lost_leases`: of servers and stages that lived. `failures`: renewals and looks that the database did not answer in
-    time, and that were tried again. `processor_cores`: what this process used; the PostgreSQL's share is not known.
+    time, and that were tried again. `unplaced`: sessions that were not placed, because their server had lost its lease
+    or the database did not answer. `processor_cores`: what this process used; the PostgreSQL's share is not known.
     """
 
     renewals: Times = field(default_factory=Times)
@@ -37,6 +40,7 @@ class Life:
     refused: int = 0
     lost_leases: int = 0
     failures: int = 0
+    unplaced: int = 0
     processor_cores: float = 0.0
 
 
@@ -67,6 +71,7 @@ class FleetLife:
         self._owners = SessionOwners(fleet.database)
         self._drawn = random.Random(1)
         self._life, self._counts = Life(), False  # whether the calls of now are part of it
+        self._turns = defaultdict[int, asyncio.Lock](asyncio.Lock)  # of the sessions
         self._strike = Strike(stages=max(1, len(fleet.stages) // 10), sessions=0)
         self._stopped: frozenset[str] = frozenset()
         self._struck_s = 0.0
@@ -153,16 +158,14 @@ class FleetLife:
             try:
                 ended = await self._fleet.server_leases.end_lapsed(server)
                 ended += await self._fleet.store.leases.end_lapsed(server)
-            except StorageUnusable:
+                if self._counts:
+                    self._life.looks.each_s.append(time.perf_counter() - due_s)
+                if self._stopped:
+                    if not self._stopped.isdisjoint(ended):
+                        self._strike.ended_s = max(self._strike.ended_s, self._passed_s())
+                    await self._recover(server)
+            except* StorageUnusable:  # of a placement it comes in a group
                 self._life.failures += 1
-                due_s += LOOK_EVERY_S
-                continue
-            if self._counts:
-                self._life.looks.each_s.append(time.perf_counter() - due_s)
-            if self._stopped:
-                if not self._stopped.isdisjoint(ended):
-                    self._strike.ended_s = max(self._strike.ended_s, self._passed_s())
-                await self._recover(server)
             due_s = max(due_s + LOOK_EVERY_S, time.perf_counter())
 
     async def _recover(self, server: Lease) -> None:
@@ -180,16 +183,24 @@ class FleetLife:
 
         async def place(number: int) -> None:
             one = lost[number]
-            await self._fleet.store.place(one.session_id, SHAPE, epoch=one.epoch, by=server)
+            with suppress(StaleOwner):  # this server's lease has ended, too
+                await self._fleet.store.place(one.session_id, SHAPE, epoch=one.epoch, by=server)
 
         times = await flat_out(place, count=len(lost), at_once=PLACED_AT_ONCE)
         self._strike.placements.each_s += times.each_s
 
     async def _replace(self, leaves: int, comes: int, *, due_s: float) -> None:
-        await self._fleet.release(leaves)
-        released_s = time.perf_counter()
-        self._life.releases.each_s.append(released_s - due_s)
-        if not await self._fleet.place(comes):
+        try:
+            async with self._turns[leaves]:
+                await self._fleet.release(leaves)
+            released_s = time.perf_counter()
+            self._life.releases.each_s.append(released_s - due_s)
+            async with self._turns[comes]:  # on a machine that does not keep up it may not have left yet
+                has_place = await self._fleet.place(comes)
+        except (StaleOwner, StorageUnusable):
+            self._life.unplaced += 1
+            return
+        if not has_place:
             self._life.refused += 1
         self._life.placements.each_s.append(time.perf_counter() - released_s)
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import func, insert, select, text
 
+from visavis.bench.simulated_machines import Machines
 from visavis.errors import SettingInvalid, StorageUnusable
 from visavis.stage.port.report import FrameCosts, SessionShape
 from visavis.store.database import Database
@@ -98,15 +99,15 @@ async def flat_out(
 
 
 class SimulatedFleet:
-    """`servers`, `stages`: their leases. `epochs`: of the sessions, by their number. `connections`: of each of two
-    pools: one for leases, one for all else.
+    """`servers`, `stages`: their leases. `epochs`: of the sessions, by their number. `connections`: of each of three
+    pools: one for the machines, one for the servers' leases, one for all else.
     """
 
-    def __init__(self, database: Database, beside: Database, *, connections: int) -> None:
+    def __init__(self, database: Database, beside: Database, machines: Machines, *, connections: int) -> None:
         self.database, self.connections = database, connections
         self.server_leases = Leases.of_servers(beside)
         self.store = StageStore(database, beside=beside)
-        self._beside, self._rows = beside, StageRows(beside, token="")
+        self._beside, self._machines, self._token = beside, machines, ""
         self.servers: list[Lease] = []
         self.stages: list[Lease] = []
         self.epochs: list[int] = []
@@ -126,7 +127,8 @@ class SimulatedFleet:
                 raise SettingInvalid("The database is not empty: the benchmark fills it with its own sessions")
             beside = database.beside(connections=connections)
             try:
-                yield cls(database, beside, connections=connections)
+                async with Machines.connected(url, connections=connections) as machines:
+                    yield cls(database, beside, machines, connections=connections)
             finally:
                 await beside.aclose()
         finally:
@@ -138,13 +140,13 @@ class SimulatedFleet:
         each = COSTS.session_cores(SHAPE) * 1000
         places = max(2, 2 * sessions // stages)
         self._room = Room(room_mcores=int((each + 1) * places), frame_us=2_000, mpx_us=4_000)
-        _, token = await StageTokens(self.database).create("bench")
-        self._rows = StageRows(self._beside, token=token)
+        _, self._token = await StageTokens(self.database).create("bench")
+        rows = StageRows(self._beside, token=self._token)
 
         async def enter(number: int) -> None:
             labels = {"region": "eu" if number % 2 else "us"}
             reached = Reached(address=f"wss://10.0.0.1:{number}", port_token="bench")
-            self.stages.append(await self._rows.enter(f"stage-{number}", reached, labels=labels, room=self._room))
+            self.stages.append(await rows.enter(f"stage-{number}", reached, labels=labels, room=self._room))
 
         await flat_out(enter, count=stages, at_once=self.connections)
         await _add_sessions(self.database, sessions)
@@ -171,7 +173,7 @@ class SimulatedFleet:
         await self.renew_stage(self.stages[number % len(self.stages)])
 
     async def renew_stage(self, stage: Lease) -> bool:
-        return await self._rows.renew(stage, self._room)
+        return await self._machines.renew(self._token, stage, self._room)
 
     async def renew_all(self) -> None:
         """Renew every lease: some may have lapsed while single statements were measured."""

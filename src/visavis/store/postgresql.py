@@ -66,9 +66,13 @@ def open_postgresql(url: str, *, connections: int) -> AsyncEngine:
 
 def open_beside(url: str, *, connections: int) -> AsyncEngine:
     """Return an engine for statements that are worth nothing after a second (`Database.beside`)."""
+    return _open(connector_beside(url), connections=connections, pool_timeout_s=QUICK_TIMEOUT_S)
+
+
+def connector_beside(url: str) -> Callable[[], Awaitable[Any]]:
+    """Return what opens a connection of the driver (asyncpg) for such statements."""
     quick = {"synchronous_commit": "off", "statement_timeout": "1s", "lock_timeout": "1s"}
-    connect = _connector(url, _SETTINGS | quick, command_timeout_s=QUICK_TIMEOUT_S, connect_timeout_s=QUICK_TIMEOUT_S)
-    return _open(connect, connections=connections, pool_timeout_s=QUICK_TIMEOUT_S)
+    return _connector(url, _SETTINGS | quick, command_timeout_s=QUICK_TIMEOUT_S, connect_timeout_s=QUICK_TIMEOUT_S)
 
 
 def _open(connect: Callable[[], Awaitable[Any]], *, connections: int, pool_timeout_s: float) -> AsyncEngine:

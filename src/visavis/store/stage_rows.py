@@ -30,7 +30,7 @@ SELECT visavis_enter_stage(
     *(bindparam(name, type_=Integer) for name in ("room_mcores", "frame_us", "mpx_us")),
 )
 
-_RENEW = text("""
+RENEW = text("""
 SELECT visavis_renew_stage(:token, :id, :epoch, :room_mcores, :frame_us, :mpx_us, :draining, :leaves)
 """).bindparams(
     *(bindparam(name, type_=String) for name in ("token", "id")),
@@ -112,19 +112,24 @@ class StageRows:
         await self._database.aclose()
 
     async def _renew(self, lease: Lease, room: Room, *, leaves: bool) -> bool:
-        values = {
-            "token": self._token,
-            "id": lease.id,
-            "epoch": lease.epoch,
-            "room_mcores": room.room_mcores,
-            "frame_us": room.frame_us,
-            "mpx_us": room.mpx_us,
-            "draining": room.draining,
-            "leaves": leaves,
-        }
         with _translated_refusals():
             async with self._database.at_once() as connection:
-                return bool((await connection.execute(_RENEW, values)).scalar_one())
+                renewed = await connection.execute(RENEW, renewal(self._token, lease, room, leaves=leaves))
+                return bool(renewed.scalar_one())
+
+
+def renewal(token: str, lease: Lease, room: Room, *, leaves: bool = False) -> dict[str, object]:
+    """Return the values of `RENEW`."""
+    return {
+        "token": token,
+        "id": lease.id,
+        "epoch": lease.epoch,
+        "room_mcores": room.room_mcores,
+        "frame_us": room.frame_us,
+        "mpx_us": room.mpx_us,
+        "draining": room.draining,
+        "leaves": leaves,
+    }
 
 
 @contextmanager
