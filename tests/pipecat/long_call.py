@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
@@ -24,7 +25,7 @@ from tools.pipecat.environment import PROJECT, paths, prepare
 from visavis.demo import measure
 from visavis.demo.reception import Sound
 from visavis.demo.session_run import Speech
-from visavis.engine.motion.frame import SpeechMotion
+from visavis.engine.motion.frame import MOTION_RATE_HZ, SpeechMotion
 from visavis.engine.speech.stream import SpeechStream
 from visavis.film import SOUND_RATE_HZ
 from visavis.library import SAMPLE
@@ -43,6 +44,8 @@ REST_S = 1.0  # of the mouth, before the recording
 LEVELS_HZ = 100
 PIECE_S = 0.5  # of the recording, found by itself
 PLACE_WITHIN_S = 0.6  # of where the whole recording seems to be
+LIPS_S = 2.0  # of the recording, in which the lips are found by themselves: some 50 pictures
+LIPS_WITHIN_S = 0.4  # of the sound
 ALIKE, LIPS_ALIKE = 0.6, 0.3
 LEAST_PIECES = 6
 
@@ -134,47 +137,66 @@ def talking(server: RunningServer) -> Iterator[int]:
             bot.terminate()
 
 
-def apart_s(
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """When the recording was heard. The transport fills a gap in what it gets with silence, and plays the rest later:
+    `begins_s[n]` is when the recording would have begun by its piece around `middle_s[n]`, which was heard. Both:
+    float64 (n,).
+    """
+
+    middle_s: NDArray[np.float64]
+    begins_s: NDArray[np.float64]
+
+    @classmethod
+    def find(cls, heard: NDArray[np.float32], sent: NDArray[np.float32]) -> Heard:
+        """Both: float32 (n,), 48 kHz. Only without gaps the recording is found as a whole."""
+        about_s = measure.sound_lag(_levels(heard), _levels(sent), LEVELS_HZ).seconds
+        size, middle_s, begins_s = round(PIECE_S * SOUND_RATE_HZ), [], []
+        for at in range(0, len(sent) - size + 1, size):
+            piece = sent[at : at + size]
+            if np.sqrt((piece**2).mean()) < measure.AUDIBLE:
+                continue
+            first = max(0, round((about_s - PLACE_WITHIN_S) * SOUND_RATE_HZ) + at)
+            around = heard[first : first + size + round(2 * PLACE_WITHIN_S * SOUND_RATE_HZ)]
+            if (place := measure.sound_lag(around, piece, SOUND_RATE_HZ)).likeness > ALIKE:
+                middle_s.append(at / SOUND_RATE_HZ + PIECE_S / 2)
+                begins_s.append((first - at) / SOUND_RATE_HZ + place.seconds)
+        assert len(middle_s) >= LEAST_PIECES, f"the voice is not heard: {len(middle_s)} pieces, about {about_s:.2f} s"
+        return cls(np.array(middle_s), np.array(begins_s))
+
+    def of_recording_s(self, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return which places of the recording were heard at some times, s."""
+        return times_s - np.interp(times_s, self.middle_s + self.begins_s, self.begins_s)
+
+
+def apart(
     peer: SoundFirst, pictures: list[ReceivedPicture], blocks: list[ReceivedSound], speech: Speech
-) -> tuple[float, float, float]:
-    """Return how much later than the sound the lips come, at least and at most, and the likeness of their motion."""
+) -> list[measure.Lag]:
+    """Return how much later than their sound the lips come, for each piece of the recording. So lips and sound are both
+    taken where they were, wherever the sound was held up.
+    """
     times_s = peer.picture_times_s(np.array([one.frame.pts for one in pictures]))
     zero_s = times_s[0]
     times_s = times_s - zero_s
-    heard = _sound(blocks, peer.sound_begins_s() - zero_s)
-    earliest_s = max(times_s[0] + REST_S, heard.begins_s)  # the mouth must be seen at rest before it
-    skipped = round((earliest_s - heard.begins_s) * SOUND_RATE_HZ)
-    begins_s = earliest_s + voice_begins_s(heard.samples[skipped:], _at_sound_rate(speech))
-    middle_s = float(np.median(begins_s))
+    sound = _sound(blocks, peer.sound_begins_s() - zero_s)
+    earliest_s = max(times_s[0] + REST_S, sound.begins_s)  # the mouth must be seen at rest before it
+    skipped = round((earliest_s - sound.begins_s) * SOUND_RATE_HZ)
+    heard = Heard.find(sound.samples[skipped:], _at_sound_rate(speech))
     grey = np.stack([_grey(one) for one in pictures])
-    resting = slice(*np.searchsorted(times_s, [middle_s - REST_S, middle_s]).tolist())
+    begins_s = earliest_s + heard.begins_s[0]
+    resting = slice(*np.searchsorted(times_s, [begins_s - REST_S, begins_s]).tolist())
     face = measure.find_face(grey[(resting.start + resting.stop) // 2])
     assert face is not None
     distance = measure.mouth_distance(grey, resting, face)
     stream = SpeechStream()
     expected = measure.expected_distance(SpeechMotion.concatenate([stream.push(speech.samples), stream.finish()]))
-    lips = measure.lips_lag(times_s, distance, expected, around_s=middle_s)
-    return lips.seconds - float(begins_s.max()), lips.seconds - float(begins_s.min()), lips.likeness
-
-
-def voice_begins_s(heard: NDArray[np.float32], sent: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return when the recording begins by each piece of it that is found in what was heard, float64 (n,), in s.
-
-    The transport fills a gap in what it gets with silence, and plays the rest later: only without gaps the recording is
-    found as a whole. Both: float32 (n,), 48 kHz.
-    """
-    about_s = measure.sound_lag(_levels(heard), _levels(sent), LEVELS_HZ).seconds
-    size, found = round(PIECE_S * SOUND_RATE_HZ), []
-    for at in range(0, len(sent) - size + 1, size):
-        piece = sent[at : at + size]
-        if np.sqrt((piece**2).mean()) < measure.AUDIBLE:
-            continue
-        first = max(0, round((about_s - PLACE_WITHIN_S) * SOUND_RATE_HZ) + at)
-        around = heard[first : first + size + round(2 * PLACE_WITHIN_S * SOUND_RATE_HZ)]
-        if (place := measure.sound_lag(around, piece, SOUND_RATE_HZ)).likeness > ALIKE:
-            found.append((first - at) / SOUND_RATE_HZ + place.seconds)
-    assert len(found) >= LEAST_PIECES, f"the voice is not heard: {len(found)} pieces, about {about_s:.2f} s"
-    return np.array(found)
+    places_s = heard.of_recording_s(times_s - earliest_s)
+    found = []
+    for first_s in np.arange(0.0, len(expected) / MOTION_RATE_HZ - LIPS_S, LIPS_S / 2):
+        piece = expected[round(first_s * MOTION_RATE_HZ) : round((first_s + LIPS_S) * MOTION_RATE_HZ)]
+        lag = measure.lips_lag(places_s, distance, piece, around_s=first_s, within_s=LIPS_WITHIN_S)
+        found.append(measure.Lag(seconds=lag.seconds - first_s, likeness=lag.likeness))
+    return found
 
 
 def _levels(samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -206,8 +228,7 @@ def _grey(picture: ReceivedPicture) -> NDArray[np.uint8]:
 
 async def test_sound_and_picture_stay_together_for_ten_minutes(server: RunningServer) -> None:
     speech = Speech.read(SAMPLE)
-    apart: list[tuple[float, float]] = []
-    alike: list[float] = []
+    lags: list[measure.Lag] = []
     with talking(server) as port:
         async with Caller(port) as caller, asyncio.TaskGroup() as watching:
             tasks = [watching.create_task(caller.see()), watching.create_task(caller.hear())]
@@ -216,15 +237,14 @@ async def test_sound_and_picture_stay_together_for_ten_minutes(server: RunningSe
             caller.take()
             for _ in range(round(MINUTES * 60 / WINDOW_S)):
                 await asyncio.sleep(WINDOW_S)
-                least_s, most_s, likeness = await asyncio.to_thread(apart_s, caller.peer, *caller.take(), speech)
-                apart.append((least_s, most_s))
-                alike.append(likeness)
+                found = await asyncio.to_thread(apart, caller.peer, *caller.take(), speech)
+                lags += found
                 print(
-                    f"the lips come {1000 * least_s:+.0f} to {1000 * most_s:+.0f} ms after the sound "
-                    f"(likeness {likeness:.2f})",
+                    "the lips come after their sound, ms (likeness): "
+                    + ", ".join(f"{1000 * one.seconds:+.0f} ({one.likeness:.2f})" for one in found),
                     flush=True,
                 )
             for task in tasks:
                 task.cancel()
-    assert min(alike) > LIPS_ALIKE, alike
-    assert np.abs(apart).max() <= MOST_APART_S
+    assert min(one.likeness for one in lags) > LIPS_ALIKE
+    assert max(abs(one.seconds) for one in lags) <= MOST_APART_S

@@ -13,7 +13,7 @@ from pipecat_visavis import VisavisVideoService
 from pipecat_visavis.media_time import Reports
 from pipecat_visavis.playback import Block
 from pipecat_visavis.service import SOUND_BEHIND_S, WAIT_S
-from pipecat_visavis.sound_on_the_way import KEPT_S, SENT_AFTER_S, SoundOnTheWay
+from pipecat_visavis.sound_on_the_way import KEPT_S, SENT_AFTER_S, TOLD_LATE_S, SoundOnTheWay
 
 pytestmark = pytest.mark.short
 
@@ -96,8 +96,11 @@ def test_a_picture_waits_until_the_transport_has_sent_its_sound() -> None:
     sound.pushed(0.2, now_s=1.0)
     sound.came(until_s=7.2)
     assert not sound.is_sent(7.1 - KEPT_S, now_s=1.1)
-    sound.written(0.2 - KEPT_S)
+    sound.written(0.2 - KEPT_S - 1.5 * TOLD_LATE_S)
+    assert not sound.is_sent(7.1 - KEPT_S, now_s=1.1)
+    sound.written(0.5 * TOLD_LATE_S)
     assert sound.is_sent(7.1 - KEPT_S, now_s=1.1)
+    sound.written(TOLD_LATE_S)
     sound.pushed(0.2, now_s=1.2)
     sound.came(until_s=7.4)
     assert sound.is_sent(7.1 - KEPT_S, now_s=1.2) and not sound.is_sent(7.3 - KEPT_S, now_s=1.2)

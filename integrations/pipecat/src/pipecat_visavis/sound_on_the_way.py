@@ -9,6 +9,9 @@ from collections import deque
 # A transport keeps the last of the sound: until a chunk (of some 10 ms) is whole, and in its resampler. So a moment's
 # sound is sent once that of a moment KEPT_S later was pushed, and all but KEPT_S of it was written.
 KEPT_S = 0.06
+# A transport writes 40 ms at once (`audio_out_10ms_chunks`), and tells when the last of it leaves. So it is so much
+# further on average.
+TOLD_LATE_S = 0.02
 # So long after the last sound all of it is sent, whatever the counts say: they differ by what is kept, or filled up.
 SENT_AFTER_S = 1.0
 
@@ -44,5 +47,5 @@ class SoundOnTheWay:
         """Whether the sound of a moment of the room's clock has come and was sent, if it was to be."""
         for until_s, pushed_s in self._marks:
             if until_s >= at_s + KEPT_S:
-                return now_s >= self._last_s + SENT_AFTER_S or self._written_s >= pushed_s - KEPT_S
+                return now_s >= self._last_s + SENT_AFTER_S or self._written_s + TOLD_LATE_S >= pushed_s - KEPT_S
         return False
