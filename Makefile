@@ -7,7 +7,7 @@ UV := .uv/bin/uv
 
 .PHONY: help demo livekit-demo setup test lint web web-check bench eval-lips eval-face attacks faults fuzz networks
 .PHONY: conformance pipecat wheels wheelhouse wheels-check arm64-check dependencies-check
-.PHONY: container-check compose-check chart-check service-check webkit-check clean
+.PHONY: container-check compose-check fleet-check chart-check service-check webkit-check clean
 
 help:
 	@echo "make demo                      start the server and its playground"
@@ -30,6 +30,7 @@ help:
 	@echo "make dependencies-check        run tests with the lowest versions of all that is installed beside Visavis"
 	@echo "make container-check           build the container without a daemon, and run it: minutes"
 	@echo "make compose-check             start the Compose file by podman, with a viewer in another network: minutes"
+	@echo "make fleet-check               start the Compose file of a fleet, and kill parts of it: minutes"
 	@echo "make chart-check               lint and render the Helm chart, with a helm that is built once: minutes"
 	@echo "make service-check             run the systemd unit under a systemd of its own: minutes"
 	@echo "make webkit-check              open the room page in Debian's WebKit"
@@ -114,6 +115,10 @@ container-check: wheels
 # deploy/compose.yaml, started by podman with the image of container-check. Needs root.
 compose-check: container-check
 	@scripts/check-compose
+
+# deploy/fleet/compose.yaml, started by podman with the image of container-check. Needs root, and Go.
+fleet-check: container-check
+	@scripts/check-fleet
 
 # deploy/helm/visavis, by a helm that is built from its Go module: minutes, once. Needs Go.
 chart-check: setup
