@@ -40,7 +40,7 @@ def services(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
 @pytest.fixture
 def secrets(tmp_path: Path) -> Path:
     """The folder that make-secrets makes."""
-    command = [FOLDER / "make-secrets", "avatars.example.com", "203.0.113.7", tmp_path / "secrets"]
+    command = [str(FOLDER / "make-secrets"), "avatars.example.com", "203.0.113.7", str(tmp_path / "secrets")]
     subprocess.run(command, check=True, timeout=30, capture_output=True)
     return tmp_path / "secrets"
 
@@ -143,7 +143,7 @@ def test_every_secret_is_made_once_and_those_of_others_are_not_readable(
     assert open_to_all == {"database-password", "turnserver.conf"}
     assert json.loads((secrets / "ice-servers").read_text())[0]["url"].startswith("turn:203.0.113.7:")
     before = (secrets / "secret").read_text()
-    command = [FOLDER / "make-secrets", "avatars.example.com", "203.0.113.7", secrets]
+    command = [str(FOLDER / "make-secrets"), "avatars.example.com", "203.0.113.7", str(secrets)]
     again = subprocess.run(command, check=False, timeout=30, capture_output=True)
     assert again.returncode == 1 and (secrets / "secret").read_text() == before
 
