@@ -122,7 +122,7 @@ fleet-check: container-check
 
 # deploy/helm/visavis, by a helm that is built from its Go module: minutes, once. Needs Go.
 chart-check: setup
-	@sh scripts/test tests/helm tests/helm/render.py
+	@sh scripts/test tests/helm/*.py
 
 # The unit of examples/production under a real systemd: minutes. Needs root.
 service-check: wheels

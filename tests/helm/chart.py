@@ -37,7 +37,7 @@ EVERYTHING: Values = {
         "nodeSelector": {"kubernetes.io/arch": "amd64"},
         "tolerations": [{"key": "web", "operator": "Exists"}],
         "annotations": {"example.com/team": "faces"},
-        "disruptionBudget": {"minAvailable": 2, "maxUnavailable": None},
+        "disruptionBudget": {"minAvailable": 2},
     },
     "stage": {
         "network": "nodePort",

@@ -66,7 +66,7 @@ def test_the_chart_renders_what_the_files_say(run_helm: Helm, tmp_path: Path, na
         ({"s3": {"url": "https://avatars"}}, "url"),
         ({"server": {"replicas": 0}}, "replicas"),
         ({"server": {"replica": 2}}, "replica"),
-        ({"server": {"settings": {"VISAVIS_DATABASE_URL": "postgresql://in/the/open"}}}, "settings"),
+        ({"server": {"settings": {"VISAVIS_DATABASE_URL": "postgresql://in/the/open"}}}, "VISAVIS_DATABASE_URL"),
         ({"server": {"settings": {"VISAVIS_DRAIN_S": "60"}}}, "settings"),
         ({"server": {"settings": {"PATH": "/"}}}, "settings"),
         ({"server": {"disruptionBudget": {"minAvailable": 1, "maxUnavailable": 1}}}, "disruptionBudget"),

@@ -70,7 +70,9 @@ def test_kubernetes_takes_what_the_chart_renders(rendered: Rendered, name: str) 
     assert len(names) == len(set(names))
     kinds = {"Deployment", "StatefulSet", "Service", "PodDisruptionBudget"}
     assert kinds <= {one["kind"] for one in objects}
-    assert len(of_kind(objects, "PodDisruptionBudget")) == 2
+    budgets = [one["spec"] for one in of_kind(objects, "PodDisruptionBudget")]
+    assert [budget.get("maxUnavailable") for budget in budgets] == [None if name == "everything" else 1, 1]
+    assert budgets[0].get("minAvailable") == (2 if name == "everything" else None)
 
 
 @pytest.mark.parametrize("name", RENDERED)
