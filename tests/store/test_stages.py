@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import anyio
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from tests.store.fleet_database import add_sessions, keep, let_pass, open_fleet, owner_of, steady_server
 from visavis.errors import StaleOwner
@@ -102,6 +102,41 @@ async def test_a_place_takes_what_the_size_costs_on_that_stage(fleet: Fleet) -> 
     assert await fleet.place(third, LARGE) == "b"
     await fleet.enter("c", Room(room_mcores=0, frame_us=2_000, mpx_us=4_000))
     assert (await fleet.store.capacity(SMALL)).free == 0
+
+
+async def test_a_placement_looks_at_few_stages_however_many_there_are(fleet: Fleet) -> None:
+    """Whether or not PostgreSQL has counted what is in the table. Of a thousand it finds the one that has room, too."""
+    ids = await add_sessions(fleet.database, 6)
+    await fleet.enter("pattern", room_for(9), region="eu")
+    async with fleet.database.write() as connection:
+        columns = [one.name for one in stages.columns if one.name not in ("id", "lot")]
+        names = ", ".join(columns)
+        await connection.exec_driver_sql(
+            f"INSERT INTO stages (id, {names}) SELECT 'stage_' || n, {names} FROM stages, generate_series(1, 999) n"
+        )
+    for session_id in ids[:2]:
+        assert 0 < await looked_at(fleet, session_id, region="eu") < 100
+    async with fleet.database.write() as connection:
+        await connection.exec_driver_sql("ANALYZE stages")
+    for session_id in ids[2:4]:
+        assert 0 < await looked_at(fleet, session_id, region="eu") < 100
+    await fleet.enter("other", room_for(1), region="us")
+    assert await fleet.place(ids[4], region="us") == "other"
+    assert await fleet.place(ids[5], region="us") is None
+    assert await fleet.store.sums_are_right()
+
+
+async def looked_at(fleet: Fleet, session_id: str, *, region: str) -> int:
+    """Place a session; return how many rows of stages the database has read for it."""
+    reading = text("SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'stages'")
+    counts = []
+    for places in (True, False):
+        async with fleet.database.read() as connection:
+            await connection.exec_driver_sql("SELECT pg_stat_force_next_flush()")
+            counts.append(int((await connection.execute(reading)).scalar_one()))
+        if places:
+            assert await fleet.place(session_id, region=region) is not None
+    return counts[1] - counts[0]
 
 
 async def test_labels_are_matched_and_stages_that_drain_or_do_not_live_take_nothing(fleet: Fleet) -> None:

@@ -199,8 +199,9 @@ def _renewal(table: Table, columns: tuple[str, ...]) -> Update:
 def _end_lapsed(table: Table) -> ReturningUpdate[tuple[str]]:
     row, by = table.c, servers.alias("by").c
     is_mine = exists().where(by.id == bindparam("by"), by.epoch == bindparam("by_epoch"))
+    seen_from_ms = select(NOW_MS - LEASE_MS).scalar_subquery()  # worked out once, not for each row
     lapsed = select(row.id).where(
-        row.ended_at_ms.is_(None), row.seen_at_ms < NOW_MS - LEASE_MS, is_mine, is_steady(bindparam("by", type_=String))
+        row.ended_at_ms.is_(None), row.seen_at_ms < seen_from_ms, is_mine, is_steady(bindparam("by", type_=String))
     )
     # What is being renewed, or ended by another server, is not waited for.
     lapsed = lapsed.with_for_update(skip_locked=True)

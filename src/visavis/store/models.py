@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -344,6 +345,8 @@ stages = Table(
     Column("token_id", String(40)),  # of the stage token that has entered it: with another one it is not renewed
     Column("port_token", String(100), nullable=False, server_default=""),  # what servers must say to it
     Column("certificate", Text),  # PEM, the one that it shows to servers; null: the authorities that a server trusts
+    Column("lot", Float, nullable=False, server_default=text("0")),  # drawn by a PostgreSQL: 0 to 1, for placements
+    Index("ix_stages_lot", "lot"),
 )
 
 # With which a stage's machine enters and renews its own row of `stages` (store/stage_rows.py), and nothing else.

@@ -9,6 +9,7 @@ has measured; the place of a session takes what its size costs on that stage.
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,13 +25,15 @@ from visavis.store.leases import LEASE_MS, Lease, Leases
 
 TRY_AGAIN_S = 0.005  # when every stage with room was being written
 TRIES = 100
+CHOOSES_AMONG = 16  # stages: so many placements at once find each another one, and the least taken of 16 is a good one
 
 # What a session costs there: see `_weights`.
 _COST = "ceil(:per_frame * stages.frame_us + :per_mpx * stages.mpx_us)::int"
+# What is the same for all stages stands in selects of its own: it is worked out once, not for each row.
 _LIVES = f"""
     stages.ended_at_ms IS NULL
-    AND stages.seen_at_ms >= extract(epoch FROM statement_timestamp()) * 1000 - {LEASE_MS}
-    AND NOT stages.draining AND stages.labels @> CAST(:labels AS jsonb)
+    AND stages.seen_at_ms >= (SELECT CAST(extract(epoch FROM statement_timestamp()) * 1000 AS bigint) - {LEASE_MS})
+    AND NOT stages.draining AND stages.labels @> (SELECT CAST(:labels AS jsonb))
 """
 # The first session of a machine is always taken: neighbours that share its cores leave it some (decision 27).
 _HAS_ROOM = f"""
@@ -46,6 +49,7 @@ _PLACE_VALUES = (
     bindparam("per_mpx", type_=Float),
     bindparam("labels", type_=String),
 )
+_ANY_STAGE = bindparam("lot", type_=Float)  # from 0 to 1
 
 # Whether a session is there to be placed: by this server, with this epoch.
 _IS_TO_BE_PLACED = """
@@ -58,16 +62,36 @@ _IS_TO_BE_PLACED = """
         WHERE servers.id = :server_id AND servers.epoch = :server_epoch AND servers.ended_at_ms IS NULL)
 """
 
+
+def _found_from(lots: str) -> str:
+    """Return a query for stages on which the session finds a place, in the order of their lots.
+
+    CASE hides the conditions from the planner, which expects nearly no row to meet them: it would rather read and sort
+    the whole table than follow the index until there are enough.
+    """
+    return f"""
+        SELECT stages.id FROM stages
+        WHERE stages.lot {lots} AND EXISTS (SELECT 1 FROM placed)
+            AND CASE WHEN {_LIVES} AND {_HAS_ROOM} THEN true ELSE false END
+        ORDER BY stages.lot LIMIT {CHOOSES_AMONG}
+    """
+
+
 # One statement, so that nothing is taken for a session that is not the caller's to place. Rows are locked in the order
 # session, stage. A stage that is being written is not waited for: another one will do. The place on a stage that drains
 # is given back; that stage is never chosen.
+#
+# It looks at no more stages than it needs, however many there are: at those that follow a random lot, and then those
+# from the beginning, until enough would take the session. In a fleet of no more than that it is the least taken of all.
 _PLACE = text(f"""
 WITH placed AS MATERIALIZED (
     SELECT sessions.id, sessions.stage_id, sessions.place_mcores FROM sessions WHERE {_IS_TO_BE_PLACED}
     FOR UPDATE
+), found AS MATERIALIZED (
+    ({_found_from(">= :lot")}) UNION ALL ({_found_from("< :lot")}) LIMIT {CHOOSES_AMONG}
 ), chosen AS MATERIALIZED (
-    SELECT stages.id, {_COST} AS cost FROM stages, placed
-    WHERE {_LIVES} AND {_HAS_ROOM}
+    SELECT stages.id, {_COST} AS cost FROM stages
+    WHERE stages.id = ANY (ARRAY(SELECT found.id FROM found)) AND {_LIVES} AND {_HAS_ROOM}
     ORDER BY stages.taken_mcores::float8 / greatest(stages.room_mcores, 1)
     LIMIT 1
     FOR UPDATE OF stages SKIP LOCKED
@@ -83,7 +107,7 @@ UPDATE sessions
 SET server_id = :server_id, stage_id = taken.id, place_mcores = taken.cost, epoch = sessions.epoch + 1
 FROM taken WHERE sessions.id = :session_id
 RETURNING taken.id AS stage_id, taken.address, sessions.epoch
-""").bindparams(*_PLACE_VALUES)
+""").bindparams(*_PLACE_VALUES, _ANY_STAGE)
 
 # Why nothing was placed.
 _OUTCOME = text(f"""
@@ -200,9 +224,9 @@ class StageStore:
         by: Lease,
         labels: Mapping[str, str] | None = None,
     ) -> Placed | None:
-        """Take a place for a session on the stage that is least taken among those that have all `labels`, and make the
-        session this server's; raise its epoch. `epoch`: the session's. It has no place, or one on a stage that drains
-        or whose lease has ended; that is given back.
+        """Take a place for a session, and make it this server's; raise its epoch. The place is on the stage that is
+        least taken among CHOOSES_AMONG of those that have all `labels` and room. `epoch`: the session's. It has no
+        place, or one on a stage that drains or whose lease has ended; that is given back.
 
         Returns None if there is no room anywhere. Raises `StaleOwner` if the session is not this server's to place any
         more: its epoch is another one, it has ended, or the server's own lease has. Raises `StorageUnusable`.
@@ -217,7 +241,7 @@ class StageStore:
         }
         for _ in range(TRIES):
             async with self._database.at_once() as connection:
-                placed = (await connection.execute(_PLACE, values)).first()
+                placed = (await connection.execute(_PLACE, values | {"lot": random.random()})).first()
             if placed is not None:
                 return Placed(stage_id=placed.stage_id, address=placed.address, epoch=placed.epoch)
             async with self._database.read() as connection:
