@@ -1,5 +1,5 @@
-"""A fleet without media: servers, stages and sessions that are rows of a real PostgreSQL, and the statements that real
-ones would send.
+"""A fleet without media: servers, machines of stages and sessions that are rows of a real PostgreSQL, and the
+statements that real ones would send. The machines are in a process of their own (machine_process.py).
 """
 
 from __future__ import annotations
@@ -9,21 +9,21 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import Table, func, insert, select, text, update
 
-from visavis.bench.simulated_machines import Machines
+from visavis.bench.machine_process import MachineProcess, Renewals
 from visavis.errors import SettingInvalid, StorageUnusable
 from visavis.stage.port.report import FrameCosts, SessionShape
 from visavis.store.database import Database
 from visavis.store.keys import KeyStore
-from visavis.store.leases import Lease, Leases
-from visavis.store.models import sessions, usage_entries
+from visavis.store.leases import NOW_MS, Lease, Leases
+from visavis.store.models import servers, sessions, stages, usage_entries
 from visavis.store.records import AccountRecord, KeyRecord, SessionRecord
-from visavis.store.stage_rows import Reached, Room, StageRows
+from visavis.store.stage_rows import Room
 from visavis.store.stage_tokens import StageTokens
 from visavis.store.stages import StageStore
 from visavis.store.usage import Place, Reading, UsageStore
@@ -46,19 +46,20 @@ KEY = KeyRecord(
     expires_at_ms=None,
 )
 _ROWS_AT_ONCE = 1_000
-_PLACED_AT_ONCE = 500  # between two renewals of all leases
-_ROUNDS = 20  # more of them than there must be: on a busy machine leases lapse meanwhile
+_HELD_MS = 3_600_000
 
 
 @dataclass(slots=True)
 class Times:
     """How long each of some calls took, and how long all of them took together. `work`: what each call did so many of.
-    `here_s`, `database_s`: the processor time of this process and of the database's, 0 if that is not known.
+    `failures`: calls that the database did not answer in time. `here_s`, `database_s`: the processor time of this
+    process and of the database's, 0 if that is not known.
     """
 
     each_s: list[float] = field(default_factory=list)
     all_s: float = 0.0
     work: int = 1
+    failures: int = 0
     here_s: float = 0.0
     database_s: float = 0.0
 
@@ -88,8 +89,12 @@ async def flat_out(
             start_s = time.perf_counter()
             if start_s - began_s >= seconds:
                 break
-            await call(number)
-            times.each_s.append(time.perf_counter() - start_s)
+            try:
+                await call(number)
+            except StorageUnusable:
+                times.failures += 1
+            else:
+                times.each_s.append(time.perf_counter() - start_s)
 
     async with asyncio.TaskGroup() as tasks:
         for _ in range(at_once):
@@ -99,19 +104,17 @@ async def flat_out(
 
 
 class SimulatedFleet:
-    """`servers`, `stages`: their leases. `epochs`: of the sessions, by their number. `connections`: of each of three
-    pools: one for the machines, one for the servers' leases, one for all else.
+    """`servers`: their leases. `epochs`: of the sessions, by their number. `connections`: of each of three pools: one
+    for the machines, one for the servers' leases, one for all else.
     """
 
-    def __init__(self, database: Database, beside: Database, machines: Machines, *, connections: int) -> None:
+    def __init__(self, database: Database, beside: Database, *, connections: int) -> None:
         self.database, self.connections = database, connections
         self.server_leases = Leases.of_servers(beside)
         self.store = StageStore(database, beside=beside)
-        self._beside, self._machines, self._token = beside, machines, ""
         self.servers: list[Lease] = []
-        self.stages: list[Lease] = []
         self.epochs: list[int] = []
-        self._room = Room(room_mcores=0, frame_us=0, mpx_us=0)  # of each stage, as of `fill`
+        self._machines: MachineProcess | None = None
 
     @classmethod
     @asynccontextmanager
@@ -126,41 +129,57 @@ class SimulatedFleet:
             if used:
                 raise SettingInvalid("The database is not empty: the benchmark fills it with its own sessions")
             beside = database.beside(connections=connections)
+            fleet = cls(database, beside, connections=connections)
             try:
-                async with Machines.connected(url, connections=connections) as machines:
-                    yield cls(database, beside, machines, connections=connections)
+                yield fleet
             finally:
+                await fleet.aclose()
                 await beside.aclose()
         finally:
             await database.aclose()
 
+    @property
+    def machines(self) -> MachineProcess:
+        assert self._machines is not None
+        return self._machines
+
     async def fill(self, *, servers: int, stages: int, sessions: int) -> None:
-        """Add servers, stages and sessions. The stages have room for twice as many sessions."""
+        """Add servers, machines and sessions. The machines have room for twice as many sessions. Their leases and those
+        of the servers do not lapse before they are renewed for the first time.
+        """
         self.servers = [await self.server_leases.take(f"server-{number}") for number in range(servers)]
-        each = COSTS.session_cores(SHAPE) * 1000
-        places = max(2, 2 * sessions // stages)
-        self._room = Room(room_mcores=int((each + 1) * places), frame_us=2_000, mpx_us=4_000)
-        _, self._token = await StageTokens(self.database).create("bench")
-        rows = StageRows(self._beside, token=self._token)
-
-        async def enter(number: int) -> None:
-            labels = {"region": "eu" if number % 2 else "us"}
-            reached = Reached(address=f"wss://10.0.0.1:{number}", port_token="bench")
-            self.stages.append(await rows.enter(f"stage-{number}", reached, labels=labels, room=self._room))
-
-        await flat_out(enter, count=stages, at_once=self.connections)
         await _add_sessions(self.database, sessions)
         self.epochs = [0] * sessions
+        each = COSTS.session_cores(SHAPE) * 1000
+        places = max(2, 2 * sessions // stages)
+        room = Room(room_mcores=int((each + 1) * places), frame_us=2_000, mpx_us=4_000)
+        _, token = await StageTokens(self.database).create("bench")
+        self._machines = await MachineProcess.start(
+            self.database.url, token=token, room=room, machines=stages, connections=self.connections
+        )
+        await self._hold_leases()
+        await _analyze(self.database)
+
+    async def _hold_leases(self) -> None:
+        """While single statements are measured nothing is renewed."""
+        tables: tuple[Table, ...] = (servers, stages)
+        async with self.database.write() as connection:
+            for table in tables:
+                await connection.execute(update(table).values(seen_at_ms=NOW_MS + _HELD_MS))
+
+    async def aclose(self) -> None:
+        if self._machines is not None:
+            await self._machines.aclose()
 
     async def priced(self, work: Awaitable[Times]) -> Times:
         """Note how much processor time some work takes, here and in the processes behind our connections."""
-        here_s, database_s = time.process_time(), await self._database_processor_s()
+        here_s, database_s = time.process_time(), await self.database_processor_s()
         times = await work
         times.here_s = time.process_time() - here_s
-        times.database_s = await self._database_processor_s() - database_s
+        times.database_s = await self.database_processor_s() - database_s
         return times
 
-    async def _database_processor_s(self) -> float:
+    async def database_processor_s(self) -> float:
         """Return what the processes behind our connections have used; 0 for a PostgreSQL on another machine."""
         if urlsplit(self.database.url).hostname not in ("127.0.0.1", "localhost", "::1"):
             return 0.0
@@ -169,20 +188,16 @@ class SimulatedFleet:
         return _processor_s(list(pids))
 
     # --- single statements
-    async def renew(self, number: int) -> None:
-        await self.renew_stage(self.stages[number % len(self.stages)])
-
-    async def renew_stage(self, stage: Lease) -> bool:
-        return await self._machines.renew(self._token, stage, self._room)
-
-    async def renew_all(self) -> None:
-        """Renew every lease: some may have lapsed while single statements were measured."""
-        for server in self.servers:
-            await self.server_leases.renew(server)
-        await flat_out(self.renew, count=len(self.stages), at_once=self.connections)
+    async def renew(self, *, seconds: float) -> Renewals:
+        """Renew machines' leases as fast as it goes."""
+        before_s = await self.database_processor_s()
+        renewals = await self.machines.flat_out(seconds=seconds)
+        return replace(renewals, database_s=await self.database_processor_s() - before_s)
 
     async def place(self, number: int) -> bool:
-        """Place a session; return whether there was room."""
+        """Place a session; return whether there was room. Raises `StaleOwner` if it has a place, or if its server's
+        lease has ended.
+        """
         by = self.servers[number % len(self.servers)]
         placed = await self.store.place(session_id(number), SHAPE, epoch=self.epochs[number], by=by)
         if placed is not None:
@@ -190,31 +205,25 @@ class SimulatedFleet:
         return placed is not None
 
     async def place_all(self, count: int) -> Times:
-        """Place the first sessions as fast as it goes, and renew all leases in between. Raises `StorageUnusable` if
-        they lapse all the same.
-        """
-        times, waiting = Times(), list(range(count))
-        for _ in range(_ROUNDS + count // _PLACED_AT_ONCE):
-            await self.renew_all()
-            some, waiting = waiting[:_PLACED_AT_ONCE], waiting[_PLACED_AT_ONCE:]
-            placing = await self.priced(self._place_some(some, waiting))
-            times.each_s += placing.each_s
-            times.all_s += placing.all_s
-            times.here_s += placing.here_s
-            times.database_s += placing.database_s
-            if not waiting:
-                return times
-        raise StorageUnusable("The stages' leases lapse while sessions are placed: this machine is too busy")
+        """Place the first sessions as fast as it goes. Raises `StorageUnusable` if there are some that cannot be."""
+        waiting = set(range(count))
 
-    async def _place_some(self, numbers: list[int], refused: list[int]) -> Times:
-        async def place(index: int) -> None:
-            if not await self.place(numbers[index]):
-                refused.append(numbers[index])
+        async def place(number: int) -> None:
+            if await self.place(number):
+                waiting.discard(number)
 
-        return await flat_out(place, count=len(numbers), at_once=self.connections)
+        times = await self.priced(flat_out(place, count=count, at_once=self.connections))
+        if waiting:
+            raise StorageUnusable(f"{len(waiting)} of {count} sessions could not be placed on machines that are empty")
+        return times
 
-    async def release(self, number: int) -> None:
-        await self.store.release(session_id(number), epoch=self.epochs[number])
+    def note(self, named: str, epoch: int) -> None:
+        """A session has another epoch than `place` has told."""
+        self.epochs[_number(named)] = epoch
+
+    async def release(self, number: int) -> bool:
+        """Give a session's place back; return False if it has none, or another epoch."""
+        return await self.store.release(session_id(number), epoch=self.epochs[number])
 
     async def ledger(self, *, seconds: float) -> Times:
         """Bring the usage ledger of a server's share of the sessions up to date, as it does once a second."""
@@ -266,6 +275,16 @@ def session_id(number: int) -> str:
     return f"sess_{number:026}"
 
 
+def _number(named: str) -> int:
+    return int(named.removeprefix("sess_"))
+
+
+async def _analyze(database: Database) -> None:
+    """PostgreSQL does so by itself, but some time later."""
+    async with database.write() as connection:
+        await connection.exec_driver_sql("ANALYZE")
+
+
 async def _add_sessions(database: Database, count: int) -> None:
     """Add started sessions without a server and a stage, with the open entry of each in the usage ledger."""
     account = AccountRecord(id="acct_bench", name="bench", plan_key="unlimited", created_at_ms=STARTED_AT_MS)
@@ -300,5 +319,3 @@ async def _add_sessions(database: Database, count: int) -> None:
             await connection.execute(
                 insert(usage_entries), [{"session_id": session_id(number), **entry} for number in numbers]
             )
-    async with database.write() as connection:
-        await connection.exec_driver_sql("ANALYZE")  # PostgreSQL does so by itself, but some time later
