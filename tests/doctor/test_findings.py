@@ -113,7 +113,7 @@ async def test_a_database_is_looked_at_and_not_changed(tmp_path: Path) -> None:
     assert "next start brings its schema up to date" in (await services.check_database(settings)).text
     assert path.read_bytes() == before
     with sqlite3.connect(path) as database:
-        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.execute("UPDATE alembic_version SET version_num = '9999', oldest_reader = '9999'")
     newer = await services.check_database(settings)
     assert newer.verdict is Verdict.PROBLEM and "this version of Visavis does not know" in newer.text
 

@@ -30,7 +30,7 @@ from visavis.fleet.stages import StageFleet
 from visavis.stage.port.address import Address
 from visavis.stage.port.events import PlaybackFinished, PlaybackStarted
 from visavis.stage.port.line import Waiting
-from visavis.stage.port.messages import KeepLine
+from visavis.stage.port.messages import OLDEST_PORT_VERSION, PORT_VERSION, KeepLine
 from visavis.stage.port.values import Spoken
 
 pytestmark = pytest.mark.anyio
@@ -321,12 +321,21 @@ def test_a_folder_whose_path_is_too_long_for_sockets_has_them_elsewhere(tmp_path
     assert not address.path.parent.exists()
 
 
-def test_a_hand_over_is_refused_before_it_begins_if_the_stages_speak_another_version(tmp_path: Path) -> None:
+def test_a_hand_over_is_refused_before_it_begins_if_the_stages_speak_no_version_of_ours(tmp_path: Path) -> None:
     roster = Roster(tmp_path)
     roster.address_of("one")
     roster.add("one", pid=1, address=Address(path=tmp_path / "one.sock"), token="secret")
     check_stages_can_be_taken_over(tmp_path)
     path = tmp_path / FOLDER / "one.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"port_version": 1}))
+    entry = json.loads(path.read_text())
+    path.write_text(json.dumps(entry | {"port_version": PORT_VERSION + 1, "oldest_port_version": PORT_VERSION}))
+    check_stages_can_be_taken_over(tmp_path)
+    path.write_text(json.dumps(entry | {"port_version": PORT_VERSION + 9, "oldest_port_version": PORT_VERSION + 1}))
+    with pytest.raises(HandoverImpossible, match=f"version {PORT_VERSION + 9} of the port"):
+        check_stages_can_be_taken_over(tmp_path)
+    del entry["oldest_port_version"]  # as servers write it that speak one version
+    path.write_text(json.dumps(entry | {"port_version": OLDEST_PORT_VERSION}))
+    check_stages_can_be_taken_over(tmp_path)
+    path.write_text(json.dumps(entry | {"port_version": 1}))
     with pytest.raises(HandoverImpossible, match="version 1 of the port"):
         check_stages_can_be_taken_over(tmp_path)

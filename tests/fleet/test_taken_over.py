@@ -17,7 +17,10 @@ from visavis.fleet.remote import RemoteStages
 from visavis.fleet.stages import StageFleet
 from visavis.stage.port.address import Address
 from visavis.stage.port.events import PerformerEnded, PlaybackFinished, PlaybackStarted
+from visavis.stage.port.messages import PORT_VERSION, TakenOver
 from visavis.stage.port.values import Speech
+from visavis.stage.port.versions import TELLS_NOT_HERE
+from visavis.stage.stage import Stage
 
 pytestmark = pytest.mark.anyio
 
@@ -72,6 +75,32 @@ async def test_speech_that_takes_long_to_be_told_is_not_overtaken_by_its_own_eve
 
 
 SPEECH = Speech(pcm=b"\1\1" * 1600, sample_rate_hz=16_000, number=1)
+
+
+@pytest.mark.parametrize("version", [TELLS_NOT_HERE - 1, PORT_VERSION])
+async def test_a_stage_that_fails_is_not_taken_for_one_that_does_not_perform_the_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
+    """One of the version before says both with the same words."""
+    async with remote_stage(tmp_path) as (address, cert):
+        fleet = fleet_of("other", address, cert)
+        supply = fleet._supply
+        assert isinstance(supply, RemoteStages)
+        supply._hello = msgspec.structs.replace(supply._hello, version=version)
+        await fleet.start()
+        assert fleet._stages[0].link.version == version
+        assert await fleet.take_over("nobody", ownership=1) is None
+        monkeypatch.setattr(Stage, "_take_over", failing)
+        if version < TELLS_NOT_HERE:
+            assert await fleet.take_over("sess_1", ownership=1) is None
+        else:
+            with pytest.raises(PerformerLost, match="fault"):
+                await fleet.take_over("sess_1", ownership=1)
+        await fleet.aclose()
+
+
+async def failing(*_: object, **__: object) -> TakenOver:
+    raise RuntimeError("a fault of ours")
 
 
 async def test_a_server_that_may_have_lost_its_sessions_opens_none_again(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from visavis.stage.port.messages import (
     End,
     Event,
     Interrupt,
+    NotHere,
     Open,
     Ping,
     Pong,
@@ -27,6 +28,8 @@ from visavis.stage.port.messages import (
     TakeOver,
 )
 from visavis.stage.port.values import PerformanceSpec
+from visavis.stage.port.versions import TELLS_NOT_HERE
+from visavis.stage.stage import Stage
 
 pytestmark = pytest.mark.anyio
 
@@ -112,9 +115,40 @@ async def test_a_lower_epoch_of_the_row_and_the_same_of_another_server_are_refus
         late = await RawServer.connect_and_admit(address, hello(server_id="late"))
         refusal = await late.request("s", TakeOver(ownership=ownership))
         assert isinstance(refusal, Refusal) and refusal.code == "STALE_OWNER"
-        unknown = await late.request("nobody", TakeOver(ownership=9))
-        assert isinstance(unknown, Refusal) and unknown.code == "PERFORMER_LOST"
         assert await can_speak(first)
+
+
+async def test_a_stage_tells_whether_it_does_not_perform_a_session_or_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_stage(tmp_path) as address:
+        one = await RawServer.connect_and_admit(address, hello(server_id="one"))
+        assert await one.request("nobody", TakeOver(ownership=9)) == Answer(number=1, result=NotHere())
+        before = await RawServer.connect_and_admit(address, hello(server_id="before", version=TELLS_NOT_HERE - 1))
+        unknown = await before.request("nobody", TakeOver(ownership=9))
+        assert isinstance(unknown, Refusal) and unknown.code == "PERFORMER_LOST"
+        monkeypatch.setattr(Stage, "_take_over", failing)
+        failed = await one.request("nobody", TakeOver(ownership=9))
+        assert isinstance(failed, Refusal) and failed.code == "PERFORMER_LOST" and "fault" in failed.message
+
+
+async def failing(*_: object, **__: object) -> TakenOver:
+    raise RuntimeError("a fault of ours")
+
+
+async def test_a_session_without_commands_is_given_over_though_many_others_have_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("visavis.stage.stage.MAX_ENDED_EPOCHS", 0)
+    async with running_stage(tmp_path) as address:
+        first = await RawServer.connect_and_admit(address, hello(server_id="first", owner_grace_s=60.0))
+        await open_owned(first, tmp_path)
+        for number in range(3):
+            assert isinstance(await first.request(f"gone {number}", End()), Answer)
+        other = await RawServer.connect_and_admit(address, hello(server_id="other", owner_grace_s=60.0))
+        assert (await take(other, 6)).spec.epoch == 2
+        refusal = await first.request("s", speak(1))
+        assert isinstance(refusal, Refusal) and refusal.code == "STALE_OWNER"
 
 
 async def test_a_session_comes_back_to_the_server_that_had_it_before(tmp_path: Path) -> None:

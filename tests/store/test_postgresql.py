@@ -346,7 +346,7 @@ async def test_a_webhook_is_removed_though_an_attempt_of_its_is_being_noted(data
 
 async def test_a_database_of_a_newer_version_is_refused_and_stays_as_it_is(database: Database) -> None:
     async with database.write() as connection:
-        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999', oldest_reader = '9999'"))
     with pytest.raises(
         DatabaseUnusable, match="has the schema 9999, which this version of Visavis does not know"
     ) as it:

@@ -71,6 +71,7 @@ class StageLink:
     ) -> None:
         """`held`: this server's sessions that the stage performs. `early`: the messages that came before these."""
         self.address = address
+        self.program = ready.program  # the stage's version of Visavis; empty if it does not tell
         self.alive = True
         self.ping_every_s = PING_EVERY_S
         self.ready_s = time.monotonic()  # when the stage has told `held`
@@ -83,6 +84,11 @@ class StageLink:
         self._silence = Silence(now_s=time.monotonic())
         self._pings = 0  # that were not answered yet
         self._answered = asyncio.Event()
+
+    @property
+    def version(self) -> int:
+        """Of the port, that both ends use."""
+        return self._link.version
 
     @property
     def quiet(self) -> bool:
@@ -113,6 +119,7 @@ class StageLink:
             answer = None if body is None else decode_from_stage(body)
             match answer:
                 case Ready(version=version) if OLDEST_PORT_VERSION <= version <= PORT_VERSION:
+                    link.version = version
                     held, early = await _receive_held(link, answer.sessions, on_message, within_s=within_s)
                     return cls(address, link, writer, answer, held, early)
                 case Ready(version=version):

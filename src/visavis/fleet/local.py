@@ -14,6 +14,7 @@ from weakref import WeakSet
 
 import structlog
 
+from visavis import __version__
 from visavis.errors import PerformerLost, StageRejected, StageUnreachable, VisavisError
 from visavis.fleet.adopted_process import AdoptedProcess
 from visavis.fleet.identity import ServerIdentity
@@ -27,7 +28,7 @@ from visavis.machine.network import MediaNetwork, write_network
 from visavis.rooms.spec import IceServer
 from visavis.stage.port.address import Address
 from visavis.stage.port.heartbeat import CHECK_EVERY_S, Silence
-from visavis.stage.port.messages import PORT_VERSION, FolderSource, Hello, Leave
+from visavis.stage.port.messages import OLDEST_PORT_VERSION, PORT_VERSION, FolderSource, Hello, Leave
 from visavis.stage.work_marks import SharedMarks
 
 SILENT_S = 5.0
@@ -235,6 +236,8 @@ class LocalStages:
     def _hello(self, token: str) -> Hello:
         return Hello(
             version=PORT_VERSION,
+            oldest=OLDEST_PORT_VERSION,
+            program=__version__,
             token=token,
             server_id=self._identity.server_id,
             epoch=self._identity.epoch,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import structlog
 
+from visavis import __version__
 from visavis.errors import PerformerLost, StageRejected, StageUnreachable
 from visavis.fleet.identity import ServerIdentity
 from visavis.fleet.link import StageLink
@@ -75,6 +76,7 @@ class RemoteStages:
         self._hello = Hello(
             version=PORT_VERSION,
             oldest=OLDEST_PORT_VERSION,
+            program=__version__,
             token=token,
             server_id=identity.server_id,
             epoch=identity.epoch,
@@ -106,7 +108,7 @@ class RemoteStages:
                 log.warning("stage_not_connected", stage=str(address), problem=error.message)
                 problems.append(error.message)
                 continue
-            log.info("stage_connected", stage=str(address))
+            log.info("stage_connected", stage=str(address), port_version=link.version, program=link.program)
             return self._stage(link)
         raise PerformerLost("; ".join(problems) or "All stages are already connected")
 
@@ -121,7 +123,13 @@ class RemoteStages:
         except (StageUnreachable, StageRejected) as error:
             log.warning("stage_not_connected", stage=str(address), problem=error.message)
             return None
-        log.info("stage_connected", stage=str(address), sessions=len(link.held))
+        log.info(
+            "stage_connected",
+            stage=str(address),
+            sessions=len(link.held),
+            port_version=link.version,
+            program=link.program,
+        )
         self._open[address] = link
         return self._stage(link)
 

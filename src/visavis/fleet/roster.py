@@ -23,7 +23,7 @@ from visavis.errors import HandoverImpossible
 from visavis.fleet.identity import folder_identity, write_private
 from visavis.machine.file_modes import folder_mode
 from visavis.stage.port.address import Address
-from visavis.stage.port.messages import PORT_VERSION
+from visavis.stage.port.messages import OLDEST_PORT_VERSION, PORT_VERSION
 
 FOLDER = "stages"  # in the data folder
 MAX_SOCKET_PATH_BYTES = 100  # the system's limit is 104 or 108
@@ -31,8 +31,9 @@ MAX_SOCKET_PATH_BYTES = 100  # the system's limit is 104 or 108
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A stage that some server has started. `version`: that of the program. `marks`: the descriptor of its memory for
-    marks of work, in its process.
+    """A stage that some server has started. `port_version`, `oldest_port_version`: the newest and the oldest version of
+    the port that it speaks. `version`: that of the program. `marks`: the descriptor of its memory for marks of work, in
+    its process.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Entry:
     address: Address
     token: str
     port_version: int
+    oldest_port_version: int
     version: str
     marks: int | None = None
 
@@ -80,6 +82,7 @@ class Roster:
             "socket": str(address.path),
             "token": token,
             "port_version": PORT_VERSION,
+            "oldest_port_version": OLDEST_PORT_VERSION,
             "version": __version__,
             "folder": folder_identity(self._data_dir),
             "marks": marks,
@@ -104,6 +107,7 @@ class Roster:
                     address=Address(path=Path(plain["socket"])),
                     token=str(plain["token"]),
                     port_version=int(plain["port_version"]),
+                    oldest_port_version=int(plain.get("oldest_port_version", plain["port_version"])),
                     version=str(plain["version"]),
                     marks=None if plain.get("marks") is None else int(plain["marks"]),
                 )
@@ -128,14 +132,14 @@ class Roster:
 
 
 def check_stages_can_be_taken_over(data_dir: Path) -> None:
-    """Raises `HandoverImpossible` if a stage speaks another version of the port than this program: it would end its
+    """Raises `HandoverImpossible` if a stage speaks no version of the port that this program speaks: it would end its
     sessions.
     """
     for entry in Roster(data_dir).entries():
-        if entry.port_version != PORT_VERSION:
+        if entry.port_version < OLDEST_PORT_VERSION or entry.oldest_port_version > PORT_VERSION:
             raise HandoverImpossible(
                 f"The stages of version {entry.version} speak version {entry.port_version} of the port, "
-                f"this program version {PORT_VERSION}",
+                f"this program versions {OLDEST_PORT_VERSION} to {PORT_VERSION}",
                 suggestion="Stop the running server by SIGTERM, which lets speech finish, and start this one",
             )
 

@@ -13,7 +13,8 @@ from visavis.fleet.link import StageLink
 from visavis.fleet.port import Adopted
 from visavis.stage.port.events import PerformerEnded
 from visavis.stage.port.held import HeldSession
-from visavis.stage.port.messages import Event, Result, TakenOver, TakeOver
+from visavis.stage.port.messages import Event, NotHere, Result, TakenOver, TakeOver
+from visavis.stage.port.versions import TELLS_NOT_HERE
 
 Take = Callable[[HeldSession], Adopted]
 """Goes on with what a stage holds of a session. Called before any event that follows the answer is handled."""
@@ -61,7 +62,7 @@ class TakeOvers:
 
     async def ask(self, link: StageLink, session_id: str, ownership: int, take: Take) -> Adopted | None:
         """Ask a stage for a session; None if it does not perform it. Raises `PerformerLost` if the connection is over
-        before it answers, and `StaleOwner`.
+        before it answers or the stage fails, and `StaleOwner`.
         """
         asked: asyncio.Future[Adopted | None] = asyncio.get_running_loop().create_future()
 
@@ -71,7 +72,9 @@ class TakeOvers:
             match result:
                 case TakenOver(session=held):
                     asked.set_result(take(held))
-                case PerformerLost():
+                case NotHere():
+                    asked.set_result(None)
+                case PerformerLost() if link.version < TELLS_NOT_HERE:
                     asked.set_result(None)
                 case VisavisError():
                     asked.set_exception(result)

@@ -16,6 +16,7 @@ from functools import partial
 
 import structlog
 
+from visavis import __version__
 from visavis.errors import (
     LinkBroken,
     NotAHello,
@@ -32,6 +33,7 @@ from visavis.stage.port.connection import Connection
 from visavis.stage.port.heartbeat import CHECK_EVERY_S, Silence
 from visavis.stage.port.link import Link
 from visavis.stage.port.messages import (
+    OLDEST_PORT_VERSION,
     PORT_VERSION,
     Acknowledge,
     Answer,
@@ -133,7 +135,8 @@ class Servers:
             raise WrongStageToken("The server has not sent this stage's token")
         if common_version(hello) is None:
             raise PortVersionUnknown(
-                f"The server speaks version {hello.version} of the port, this stage {PORT_VERSION}"
+                f"The server speaks version {_versions(hello.oldest, hello.version)} of the port, "
+                f"this stage {_versions(OLDEST_PORT_VERSION, PORT_VERSION)}"
             )
         return hello
 
@@ -141,15 +144,20 @@ class Servers:
         await self._read_to_the_end(hello)
         owner = self._admit(hello)
         held = self._stage.held_for(owner)
-        link.send(
-            Ready(
-                version=common_version(hello) or PORT_VERSION, report=self._stage.reporting.report(), sessions=len(held)
-            )
-        )
+        link.version = common_version(hello) or PORT_VERSION
+        report = self._stage.reporting.report()
+        link.send(Ready(version=link.version, report=report, sessions=len(held), program=__version__))
         for session in held:
             link.send(Held(session=session))
         owner.connect(link)
-        log.info("server_connected", server_id=owner.server_id, epoch=owner.epoch, sessions=len(held))
+        log.info(
+            "server_connected",
+            server_id=owner.server_id,
+            epoch=owner.epoch,
+            sessions=len(held),
+            port_version=link.version,
+            program=hello.program,
+        )
         silence = Silence(now_s=time.monotonic())
         watch = self._tasks.create_task(self._watch(link, silence)) if hello.dropped_when_silent else None
         received = 0
@@ -293,6 +301,10 @@ class Servers:
             await self._stage.end_lost(session_id, "its server is gone")
         if not self._owners:
             self.no_servers.set()
+
+
+def _versions(oldest: int, newest: int) -> str:
+    return f"{oldest} to {newest}" if 0 < oldest < newest else str(newest)
 
 
 def _refusal(request: Request, error: VisavisError) -> Refusal:

@@ -30,7 +30,7 @@ from visavis.stage.port import messages
 from visavis.stage.port.events import PerformerEnded
 from visavis.stage.port.held import HeldSession
 from visavis.stage.port.line import KeptLine
-from visavis.stage.port.messages import Done, OfferAnswered, Request, Result, TakenOver, ViewerRemoved
+from visavis.stage.port.messages import Done, NotHere, OfferAnswered, Request, Result, TakenOver, ViewerRemoved
 from visavis.stage.port.notes import KeptNote
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 from visavis.stage.reporting import Reporting
@@ -136,15 +136,15 @@ class Stage:
             self._check_epoch(request)
             return await self._execute(owner, request)
 
-    async def _take_over(self, owner: Owner, session_id: str, *, ownership: int) -> TakenOver:
+    async def _take_over(self, owner: Owner, session_id: str, *, ownership: int) -> TakenOver | NotHere:
         """Give a session to a server; return what it needs to go on with it. A second call of the same server is
-        answered anew: the first answer may be lost. Raises `PerformerLost` and `StaleOwner`.
+        answered anew: the first answer may be lost. Raises `StaleOwner`.
         """
         if (opening := self._opening.get(session_id)) is not None:
             await opening.over.wait()
         owned = self._sessions.get(session_id)
         if owned is None:
-            raise PerformerLost("The session does not run on this stage")
+            return NotHere()
         if ownership < owned.ownership or (ownership == owned.ownership and owned.owner is not owner):
             raise StaleOwner(f"The session has an owner of epoch {owned.ownership}; this one has {ownership}")
         before, owned.ownership = owned.owner, ownership
@@ -364,7 +364,8 @@ class Stage:
     def _raise_epoch(self, owned: _OwnedSession) -> None:
         session_id = owned.session.session_id
         _go_on(owned)
-        owned.epoch = self._epochs[session_id] = self._epochs[session_id] + 1
+        highest = max(owned.epoch, self._epochs.get(session_id, 0))  # that of a session without commands is forgotten
+        owned.epoch = self._epochs[session_id] = highest + 1
         _forget_numbers(owned)
 
     def held_for(self, owner: Owner) -> tuple[HeldSession, ...]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import structlog
 
+from visavis import __version__
 from visavis.errors import PerformerLost, StageRejected, StageUnreachable
 from visavis.fleet.admission import Limits, MachineState
 from visavis.fleet.link import StageLink
@@ -23,7 +24,7 @@ from visavis.fleet.stage_process import start_process, stop_process, wait_until_
 from visavis.machine.network import MediaNetwork, write_network
 from visavis.stage.fence import SharedFence
 from visavis.stage.port.address import Address
-from visavis.stage.port.messages import PORT_VERSION, Hello, HttpSource
+from visavis.stage.port.messages import OLDEST_PORT_VERSION, PORT_VERSION, Hello, HttpSource
 from visavis.supervisor.certificate import MachineCertificate
 
 SILENT_S = 5.0  # a process that is silent for so long is killed
@@ -59,6 +60,8 @@ class StageProcesses:
         self._stages: dict[int, LocalStage] = {}  # by port
         self._hello = Hello(
             version=PORT_VERSION,
+            oldest=OLDEST_PORT_VERSION,
+            program=__version__,
             token=token,
             server_id=f"supervisor-{secrets.token_hex(8)}",
             source=HttpSource(url="", token=""),  # it opens no sessions

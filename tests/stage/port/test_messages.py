@@ -115,13 +115,39 @@ EVENTS: list[events.PerformerEvent] = [
 ]
 
 
+HELD = HeldSession(
+    spec=PerformanceSpec(session_id="s", pack=PACK, output=OUTPUT, room=ROOM),
+    performed_s=12.5,
+    first_frame_s=3.25,
+    viewers=("one", "two"),
+    state="speaking",
+    utterances=(
+        HeldUtterance(utterance_id="u1", received_s=2.0, played_s=0.5),
+        HeldUtterance(utterance_id="u2", received_s=1.0),
+    ),
+    streams_motion=True,
+    memo=b"memo",
+    notes=(KeptNote(number=7, note=b"note"),),
+)
+RESULTS: list[messages.Result] = [
+    messages.Done(repeated=True),
+    Spoken(utterance_id="u", samples=160),
+    messages.OfferAnswered(sdp="v=0"),
+    IceRestarted(fragment="a=mid:0", ice_session=2),
+    messages.ViewerRemoved(was_there=False),
+    messages.TakenOver(session=HELD),
+    messages.NotHere(),
+]
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: type(command).__name__)
 def test_a_command_decodes_to_itself(command: messages.Command) -> None:
     request = Request(number=3, session_id="s", epoch=2, command=command)
     assert decode_from_server(encode(request)) == request
 
 
-def test_the_samples_contain_every_command_and_event() -> None:
+def test_the_samples_contain_every_command_event_and_result() -> None:
+    assert {type(result) for result in RESULTS} == set(messages.Result.__args__)
     assert {type(command) for command in COMMANDS} == set(messages.Command.__args__)
     assert {type(event) for event in EVENTS} == set(events.PerformerEvent.__args__)
 
@@ -137,9 +163,7 @@ def test_an_event_decodes_to_itself(event: events.PerformerEvent) -> None:
     [
         messages.Ready(version=messages.PORT_VERSION),
         messages.Rejected(code="WRONG_STAGE_TOKEN", message="no"),
-        messages.Answer(number=1, result=messages.ViewerRemoved(was_there=False)),
-        messages.Answer(number=1, result=IceRestarted(fragment="a=mid:0", ice_session=2)),
-        messages.Answer(number=1, result=Spoken(utterance_id="u", samples=160)),
+        *(messages.Answer(number=1, result=result) for result in RESULTS),
         messages.Refusal(number=1, code="QUEUE_FULL", message="full", suggestion="wait"),
         messages.Pong(epochs={"sess_1": 1, "sess_2": 3}),
     ],
@@ -164,23 +188,7 @@ def test_a_message_without_answer_decodes_to_itself(message: messages.FromServer
 
 
 def test_what_a_stage_holds_decodes_to_itself() -> None:
-    command = COMMANDS[0]
-    assert isinstance(command, messages.Open)
-    held = HeldSession(
-        spec=command.spec,
-        performed_s=12.5,
-        first_frame_s=3.25,
-        viewers=("one", "two"),
-        state="speaking",
-        utterances=(
-            HeldUtterance(utterance_id="u1", received_s=2.0, played_s=0.5),
-            HeldUtterance(utterance_id="u2", received_s=1.0),
-        ),
-        streams_motion=True,
-        memo=b"memo",
-        notes=(KeptNote(number=7, note=b"note"),),
-    )
-    message = messages.Held(session=held)
+    message = messages.Held(session=HELD)
     assert decode_from_stage(encode(message)) == message
 
 
@@ -194,6 +202,8 @@ def test_a_hello_decodes_to_itself_with_all_its_members() -> None:
         owner_grace_s=15.0,
         dropped_when_silent=True,
         epoch=7,
+        oldest=messages.OLDEST_PORT_VERSION,
+        program="0.1.0",
     )
     assert decode_from_server(encode(hello)) == hello
 

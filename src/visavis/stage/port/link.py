@@ -10,7 +10,17 @@ import structlog
 from visavis.errors import LinkBroken
 from visavis.stage.port.connection import Connection
 from visavis.stage.port.frames import Inbox, Outbox
-from visavis.stage.port.messages import Answer, Held, Message, Request, TakenOver, encode, is_sent_in_order
+from visavis.stage.port.messages import (
+    PORT_VERSION,
+    Answer,
+    Held,
+    Message,
+    Request,
+    TakenOver,
+    encode,
+    is_sent_in_order,
+)
+from visavis.stage.port.versions import known_to
 
 MAX_UNSENT_BYTES = 128 * 1024 * 1024  # if more waits to be sent, the other end counts as disconnected
 
@@ -20,10 +30,12 @@ log = structlog.get_logger()
 class Link:
     """Sends and receives messages. Its creator runs `run_writer` while the link is used, and closes the link.
 
-    `send` may be called by any task and never waits. Only one task calls `receive`.
+    `send` may be called by any task and never waits. Only one task calls `receive`. `version`: of the port, that both
+    ends use; set when they have agreed.
     """
 
     def __init__(self, connection: Connection) -> None:
+        self.version = PORT_VERSION
         self._connection = connection
         self._outbox, self._inbox = Outbox(), Inbox()
         self._outbox_changed = asyncio.Event()  # set by `send` and `finish`
@@ -41,6 +53,8 @@ class Link:
         """
         if self._outbox.unsent_bytes > MAX_UNSENT_BYTES:
             raise LinkBroken("The other end does not read")
+        if self.version != PORT_VERSION:
+            message = known_to(self.version, message)
         if isinstance(message, Request) and is_sent_in_order(message.command):
             self._outbox.add_in_order(encode(message), session_id=message.session_id)
         elif isinstance(message, Held):

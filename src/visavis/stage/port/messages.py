@@ -18,7 +18,8 @@
       │ ── Leave ────────────────────────────► │   the server ends in order
 
 Every message is one msgpack map. `encode` and `decode` are strict: an unknown message or a member of the wrong type is
-a `ValueError`.
+a `ValueError`. A member that is unknown is passed over, and one that is missing has its default: so an end that speaks
+the version before may get a message with a new member, but no new message (versions.py).
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ from visavis.stage.port.report import StageReport
 from visavis.stage.port.so_far import PerformanceSoFar
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 
-PORT_VERSION = 17  # the newest that this program speaks
-OLDEST_PORT_VERSION = 17  # the oldest: servers and stages of a fleet are updated one after the other
+PORT_VERSION = 18  # the newest that this program speaks
+OLDEST_PORT_VERSION = 17  # the oldest: servers and stages of a fleet are updated one after the other (versions.py)
 UNTOLD_FROM = -(2**40)  # see `Event`
 
 
@@ -69,7 +70,13 @@ class TakenOver(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     session: HeldSession
 
 
-Result = Done | Spoken | OfferAnswered | IceRestarted | ViewerRemoved | TakenOver
+class NotHere(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The stage does not perform the session that a server wants to take over. Version 18; before, it was a `Refusal`
+    with PERFORMER_LOST, which a stage that has failed sends, too.
+    """
+
+
+Result = Done | Spoken | OfferAnswered | IceRestarted | ViewerRemoved | TakenOver | NotHere
 
 
 class Open(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -219,7 +226,7 @@ class End(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class TakeOver(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Give a session to this server: the lease of the one that owns it has ended. `ownership`: see `PerformanceSpec`;
     it must be higher than the owner's. The request's epoch does not count, and the session's rises. Result:
-    `TakenOver`.
+    `TakenOver`, or `NotHere`.
     """
 
     ownership: int
@@ -277,7 +284,8 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     after it was started again. `epoch`: rises with every start of the server; a stage refuses a lower one.
     `owner_grace_s`: how long the stage keeps the server's sessions after the connection is lost.
     `dropped_when_silent`: whether the stage drops a connection from which nothing comes; a server on the same machine
-    may be stopped for as long as it likes.
+    may be stopped for as long as it likes. `program`: the server's version of Visavis, for the stage's log; empty
+    before 18.
     """
 
     version: int
@@ -289,6 +297,7 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     dropped_when_silent: bool = False
     epoch: int = 1
     oldest: int = 0
+    program: str = ""
 
 
 def common_version(hello: Hello) -> int | None:
@@ -300,12 +309,13 @@ def common_version(hello: Hello) -> int | None:
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The stage's answer to `Hello`: the server is admitted and may send requests. `version`: of the port, that both
     use from now on. `sessions`: how many of its sessions the stage performs; so many `Held` follow, and events may come
-    between them.
+    between them. `program`: the stage's version of Visavis, for the server's log; empty before 18.
     """
 
     version: int
     report: StageReport | None = None  # as of now; the next ones come as Reported
     sessions: int = 0
+    program: str = ""
 
 
 class Held(msgspec.Struct, frozen=True, kw_only=True, tag=True):
