@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import anyio
 import pytest
+from sqlalchemy import text
 
 from tests.store.records import make_session
 from tests.store.test_store import ACCOUNT, KEY
+from tests.store.waiting import until_waiting
 from visavis.store.database import Database
 from visavis.store.keys import KeyStore
+from visavis.store.locks import lock_account
 from visavis.store.places import Places, PlaceStore
 from visavis.store.sessions import SessionStore
 
@@ -115,3 +119,19 @@ async def test_a_place_is_held_until_the_end_is_known_and_a_claim_until_it_is_gi
     assert [one.id for one in await sessions.started_here()] == ["sess_2"]
     others = await SessionStore(database, server_id="other").started_here()
     assert [one.id for one in others] == ([] if database.is_shared else ["sess_2"])
+
+
+async def test_a_session_is_claimed_again_while_its_start_is_being_written(postgresql_url: str) -> None:
+    database = await Database.open(postgresql_url)
+    await KeyStore(database).add(KEY, account=ACCOUNT)
+    store, sessions = PlaceStore(database, server_id="one"), SessionStore(database)
+    await sessions.add(make_session("sess_1"))
+    assert await claim(store, "sess_1")
+    async with database.write() as starting:
+        # as `SessionStore.move` does it: the session, then the account, which is charged
+        await starting.execute(text("UPDATE sessions SET status = 'started'"))
+        again = asyncio.create_task(claim(store, "sess_1"))
+        await until_waiting(database, again)
+        await lock_account(starting, "acct_1")
+    assert not await again
+    await database.aclose()

@@ -11,11 +11,12 @@ import pytest
 from sqlalchemy import insert, text
 
 from tests.store.records import make_session, make_webhook
+from tests.store.waiting import until_waiting
 from visavis.accounts.service import Accounts
 from visavis.store.database import Database
-from visavis.store.deliveries import DeliveryStore
+from visavis.store.deliveries import DeliveryStore, Share
 from visavis.store.models import sessions
-from visavis.store.news import News, NewsType, news_of, write_news
+from visavis.store.news import END_WAITS_MS, ENDED, News, NewsType, forget_news, news_of, write_news
 from visavis.store.records import SessionRecord, WebhookEventRecord, WebhookRecord
 from visavis.store.sessions import SessionStore
 from visavis.store.webhooks import WebhookStore
@@ -48,16 +49,6 @@ def spoken(session: SessionRecord) -> News:
 async def count(database: Database, *tables: str) -> list[int]:
     async with database.read() as connection:
         return [(await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one() for table in tables]
-
-
-async def until_waiting(database: Database, task: asyncio.Task[object], *, others: int = 0) -> None:
-    """Return when this task waits for a lock, beside so many others, or is done."""
-    locks = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    waiting = 0
-    async with database.read() as connection:
-        while not task.done() and waiting <= others:
-            waiting = (await connection.execute(text(locks))).scalar_one()
-            await asyncio.sleep(0.01)
 
 
 async def test_a_webhook_goes_after_the_news_that_are_about_to_refer_to_it(database: Database) -> None:
@@ -132,4 +123,59 @@ async def test_news_of_a_session_that_was_deleted_are_none(database_url: str) ->
     assert await SessionStore(database).delete(session.id)
     await DeliveryStore(database).write([spoken(session)])
     assert await count(database, "webhook_events", "webhook_deliveries") == [0, 0]
+    await database.aclose()
+
+
+async def test_a_webhook_is_disabled_while_a_failed_attempt_is_being_noted(database: Database) -> None:
+    hook, session = await add_webhook(database)
+    await DeliveryStore(database).write([spoken(session)])
+    async with database.write() as noting:
+        # as `DeliveryStore.note` does it: the delivery, then the webhook
+        await noting.execute(text("SELECT id FROM webhooks FOR KEY SHARE"))
+        await noting.execute(text("UPDATE webhook_deliveries SET attempts = 1"))
+        disabling: asyncio.Task[object] = asyncio.create_task(
+            WebhookStore(database).disable(hook.id, reason="client", at_ms=3)
+        )
+        await until_waiting(database, disabling)
+        await noting.execute(text("UPDATE webhooks SET failing_since_ms = 2"))
+    assert await disabling
+    columns = "failing_since_ms, disabled_at_ms, webhook_deliveries.attempts, status, due_at_ms"
+    async with database.read() as connection:
+        found = await connection.execute(text(f"SELECT {columns} FROM webhooks, webhook_deliveries"))
+    assert tuple(found.one()) == (2, 3, 1, "missed", None)
+
+
+def ended(session: SessionRecord) -> News:
+    return news_of(session, NewsType.SESSION_ENDED, 2, key=ENDED)
+
+
+async def test_a_session_is_deleted_while_its_end_is_about_to_be_numbered_and_sent(database: Database) -> None:
+    hook, session = await add_webhook(database)
+    async with database.write() as connection:
+        await write_news(connection, ended(session), ended_waits=True, due_at_ms=1)
+    async with database.write() as deleting:
+        # as `SessionStore.delete` does it: the session, then its deliveries
+        await deleting.execute(text("DELETE FROM sessions"))
+        claiming = asyncio.create_task(claim(database, hook))
+        await until_waiting(database, claiming)
+        await forget_news(deleting, session.id)
+    assert await claiming == []
+    assert await count(database, "webhook_deliveries", "webhook_events", "sessions") == [0, 0, 0]
+
+
+async def claim(database: Database, hook: WebhookRecord) -> list[tuple[str, int | None]]:
+    """Claim what is due after an end has waited; return its types and numbers."""
+    shares = {hook.id: Share(fresh=10, retries=0)}
+    claimed = await DeliveryStore(database).claim(shares, now_ms=1 + END_WAITS_MS, lasts_ms=1)
+    return [(one.event.type, one.event.number) for one in claimed]
+
+
+async def test_an_end_that_nobody_has_numbered_is_sent_with_its_number(database_url: str) -> None:
+    database = await Database.open(database_url)
+    hook, session = await add_webhook(database)
+    async with database.write() as connection:
+        await write_news(connection, spoken(session), due_at_ms=1)
+        await write_news(connection, ended(session), ended_waits=True, due_at_ms=1)
+    claimed = [await claim(database, hook) for _ in range(3)]
+    assert claimed == [[("session.utterance_finished", 1)], [("session.ended", 2)], []]
     await database.aclose()

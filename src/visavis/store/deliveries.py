@@ -8,7 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, ColumnElement, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    LABEL_STYLE_TABLENAME_PLUS_COL,
+    ColumnElement,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visavis.store.audit import note_change
@@ -114,24 +124,43 @@ class DeliveryStore:
         ]
 
     async def claim(self, shares: Mapping[str, Share], *, now_ms: int, lasts_ms: int) -> list[Claimed]:
-        """Claim attempts that are due, the oldest first: by webhook. A claim lasts so long."""
+        """Claim attempts that are due, the oldest first: by webhook. A claim lasts so long. Ends of sessions that
+        nobody has numbered are numbered first: they are claimed if nothing else is due, or by the next call.
+        """
+        claimed, unnumbered = await self._claim(shares, now_ms=now_ms, lasts_ms=lasts_ms)
+        if unnumbered:
+            await self.number_ends(unnumbered, at_ms=now_ms)
+            if not claimed:
+                claimed, _ = await self._claim(shares, now_ms=now_ms, lasts_ms=lasts_ms)
+        return claimed
+
+    async def _claim(
+        self, shares: Mapping[str, Share], *, now_ms: int, lasts_ms: int
+    ) -> tuple[list[Claimed], list[str]]:
+        """Claim what is due and may be sent. Also return the sessions whose ends are due and have no number. Waits for
+        nobody: a session, which a number needs, comes before its deliveries (locks.py).
+        """
         async with self._database.write() as connection:
-            claimed: list[str] = []
+            due: list[str] = []
             for webhook_id, share in shares.items():
                 for tried, most in ((False, share.fresh), (True, share.retries)):
                     if most > 0:
-                        claimed += await _due_of(connection, webhook_id, tried=tried, most=most, now_ms=now_ms)
-            if not claimed:
-                return []
-            of_them = _DELIVERY.id.in_(claimed)
+                        due += await _due_of(connection, webhook_id, tried=tried, most=most, now_ms=now_ms)
+            if not due:
+                return [], []
+            no_number = and_(_EVENT.type.like("session.%"), _EVENT.number.is_(None))
+            unsent = select(_DELIVERY.id, _EVENT.subject_id).join(webhook_events, _DELIVERY.event_id == _EVENT.id)
+            found = (await connection.execute(unsent.where(_DELIVERY.id.in_(due), no_number))).all()
+            unnumbered = {row.id: row.subject_id for row in found}
+            of_them = _DELIVERY.id.in_([delivery_id for delivery_id in due if delivery_id not in unnumbered])
             await connection.execute(update(webhook_deliveries).where(of_them).values(due_at_ms=now_ms + lasts_ms))
-            unnumbered = select(_EVENT.subject_id).join(webhook_deliveries, _DELIVERY.event_id == _EVENT.id)
-            unnumbered = unnumbered.where(of_them, _EVENT.type.like("session.%"), _EVENT.number.is_(None)).distinct()
-            await number_ends(connection, list(await connection.scalars(unnumbered)), at_ms=now_ms + lasts_ms)
             rows = await _joined(connection, of_them)
             hooks = await connection.execute(select(webhooks).where(webhooks.c.id.in_(shares)))
             by_id = {row["id"]: WebhookRecord(**row) for row in hooks.mappings().all()}
-        return [Claimed(delivery=one.delivery, event=one.event, webhook=by_id[one.delivery.webhook_id]) for one in rows]
+        claimed = [
+            Claimed(delivery=one.delivery, event=one.event, webhook=by_id[one.delivery.webhook_id]) for one in rows
+        ]
+        return claimed, sorted(set(unnumbered.values()))
 
     async def note(
         self, delivery: DeliveryRecord, attempt: AttemptRecord, *, status: DeliveryStatus, due_at_ms: int | None
@@ -202,8 +231,9 @@ class DeliveryStore:
         async with self._database.write() as connection:
             if not await hold_webhook(connection, webhook.id):
                 return 0
-            of_webhook = _DELIVERY.webhook_id == webhook.id
-            changed = await connection.execute(update(webhook_deliveries).where(of_webhook, condition).values(**anew))
+            chosen = and_(_DELIVERY.webhook_id == webhook.id, condition)
+            await lock_deliveries(connection, chosen)
+            changed = await connection.execute(update(webhook_deliveries).where(chosen).values(**anew))
             sent = {"deliveries": changed.rowcount} if delivery_id is None else {"delivery_id": delivery_id}
             await note_change(connection, "webhook.replayed", webhook.id, account_id=webhook.account_id, **sent)
             return changed.rowcount
@@ -216,6 +246,7 @@ class DeliveryStore:
             found = found[::-1][:most]
             done = {"status": DeliveryStatus.DELIVERED.value, "delivered_at_ms": at_ms}
             of_them = _DELIVERY.id.in_([one.delivery.id for one in found])
+            await lock_deliveries(connection, of_them)
             await connection.execute(update(webhook_deliveries).where(of_them).values(**done))
         return found
 

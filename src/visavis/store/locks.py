@@ -1,5 +1,14 @@
 """Rows that a transaction locks in PostgreSQL, because what it writes depends on what it has read beside them.
 In SQLite every writing transaction has the database for itself.
+
+Two transactions that lock the same rows in two orders would wait for each other until PostgreSQL breaks one of them
+off. So all of them lock in this order, and rows of one table by their ids:
+
+    session  ─►  account
+    session  ─►  webhook (held)  ─►  deliveries  ─►  webhook (written)
+
+Whoever writes a webhook's own columns beside its deliveries holds it first and writes it last: to hold and to write it
+do not exclude each other. Whoever does not wait for a row (SKIP LOCKED) may take it at any place.
 """
 
 from __future__ import annotations
@@ -9,7 +18,7 @@ from collections.abc import Collection
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from visavis.store.models import accounts, avatars, webhook_deliveries, webhooks
+from visavis.store.models import accounts, avatars, sessions, webhook_deliveries, webhooks
 
 
 async def lock_account(connection: AsyncConnection, account_id: str) -> None:
@@ -24,6 +33,14 @@ async def lock_avatar(connection: AsyncConnection, avatar_id: str) -> None:
     if connection.dialect.name == "sqlite":
         return
     await connection.execute(select(avatars.c.id).where(avatars.c.id == avatar_id).with_for_update(key_share=True))
+
+
+async def lock_sessions(connection: AsyncConnection, session_ids: Collection[str]) -> None:
+    """Let others that lock these sessions wait for the end of the transaction. Rows that refer to them can be added."""
+    if connection.dialect.name == "sqlite" or not session_ids:
+        return
+    query = select(sessions.c.id).where(sessions.c.id.in_(session_ids)).order_by(sessions.c.id)
+    await connection.execute(query.with_for_update(key_share=True))
 
 
 async def hold_webhook(connection: AsyncConnection, webhook_id: str) -> bool:

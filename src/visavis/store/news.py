@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import and_, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visavis.ids import new_id
-from visavis.store.locks import lock_deliveries
+from visavis.store.locks import lock_deliveries, lock_sessions
 from visavis.store.models import sessions, webhook_attempts, webhook_deliveries, webhook_events, webhooks
 from visavis.store.records import SessionRecord
 from visavis.timestamps import now_ms
@@ -111,6 +111,9 @@ async def write_news(
     utterances end after it. `due_at_ms`: when they are to be sent; default: now. A session has a clock of its own.
     """
     due_at_ms = now_ms() if due_at_ms is None else due_at_ms
+    of_sessions = {_session_of(one) for one in news} - {None}
+    if len(of_sessions) > 1:  # of one alone, `_is_news` locks it
+        await lock_sessions(connection, [one for one in of_sessions if one is not None])
     takers: dict[tuple[str, bool], list[Any]] = {}
     for one in news:
         source = one.session if isinstance(one, Viewers) else one
@@ -124,6 +127,12 @@ async def write_news(
                 await _write_one(connection, change, takers[kind], due_at_ms=due_at_ms)
         else:
             await _write_one(connection, one, takers[kind], due_at_ms=due_at_ms, ended_waits=ended_waits)
+
+
+def _session_of(news: News | Viewers) -> str | None:
+    if isinstance(news, Viewers):
+        return news.session.id
+    return news.subject_id if news.type.startswith("session.") else None
 
 
 async def write_end(connection: AsyncConnection, ended: News, session: SessionRecord, *, waits: bool) -> None:
@@ -253,18 +262,23 @@ async def _changes_of(connection: AsyncConnection, now: Viewers) -> list[News]:
 
 
 async def number_ends(connection: AsyncConnection, session_ids: Collection[str], *, at_ms: int) -> None:
-    """Give the ends of these sessions their numbers, unless they have them, and have them sent."""
-    for session_id in sorted(session_ids):
-        ended = select(_EVENT.id).where(_EVENT.subject_id == session_id, _EVENT.key == ENDED, _EVENT.number.is_(None))
-        lock = select(sessions.c.id).where(sessions.c.id == session_id).with_for_update(key_share=True)
-        await connection.execute(lock)
-        event_id = (await connection.execute(ended)).scalar_one_or_none()
-        if event_id is None:
-            continue
+    """Give the ends of these sessions their numbers, unless they have them, and have them sent. The caller has locked
+    nothing yet.
+    """
+    await lock_sessions(connection, session_ids)
+    ended = select(_EVENT.id, _EVENT.subject_id).where(
+        _EVENT.subject_id.in_(session_ids), _EVENT.key == ENDED, _EVENT.number.is_(None)
+    )
+    ends = (await connection.execute(ended)).all()
+    if not ends:
+        return
+    for event_id, session_id in ends:
         number = await _next_number(connection, session_id)
         await connection.execute(update(webhook_events).where(_EVENT.id == event_id).values(number=number))
-        waiting = webhook_deliveries.c.event_id == event_id, webhook_deliveries.c.due_at_ms > at_ms
-        await connection.execute(update(webhook_deliveries).where(*waiting).values(due_at_ms=at_ms))
+    of_ends = webhook_deliveries.c.event_id.in_([event_id for event_id, _ in ends])
+    waiting = and_(of_ends, webhook_deliveries.c.due_at_ms > at_ms)
+    await lock_deliveries(connection, waiting)
+    await connection.execute(update(webhook_deliveries).where(waiting).values(due_at_ms=at_ms))
 
 
 async def forget_news(connection: AsyncConnection, *subject_ids: str) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visavis.store.database import Database
-from visavis.store.locks import lock_account
+from visavis.store.locks import lock_account, lock_sessions
 from visavis.store.minutes import Balance, read_balance
 from visavis.store.models import sessions
 
@@ -67,6 +67,7 @@ class PlaceStore:
         not waiting to be started, or another server starts it.
         """
         async with self._database.write(turn=account_id) as connection:
+            await lock_sessions(connection, [session_id])
             await lock_account(connection, account_id)
             check(await _read(connection, account_id, at_ms=at_ms, apart=[*ended, session_id]))
             free = or_(

@@ -58,7 +58,7 @@ class SessionOwners:
         mine = select(sessions.c.id).where(
             sessions.c.status == "started", sessions.c.server_id == by.id, is_held(servers, by)
         )
-        return await self._take(mine.with_for_update(), by)
+        return await self._take(mine.order_by(sessions.c.id).with_for_update(), by)
 
     async def _take(self, chosen: Select[tuple[str]], by: Lease) -> list[Owned]:
         row = sessions.c

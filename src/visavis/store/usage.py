@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visavis.store.database import Database
+from visavis.store.locks import lock_account
 from visavis.store.minutes import INCLUDED, PURCHASED, Charge, charge_minute, give_back, waives_unwatched
 from visavis.store.models import sessions, usage_entries
 from visavis.store.records import SessionRecord
@@ -134,6 +135,7 @@ async def _waive(connection: AsyncConnection, session: SessionRecord, *, number:
     """Give all charged minutes of a session back: entries of no length, with negative minutes, beginning with `number`.
     Each is in the month in which its minutes began.
     """
+    await lock_account(connection, session.account_id)  # before its months and purchases, as for a charge
     entry = usage_entries.c
     charged = select(entry.began_at_ms, entry.source, entry.purchase_id, entry.minutes).where(
         entry.session_id == session.id, entry.source.in_((INCLUDED, PURCHASED))

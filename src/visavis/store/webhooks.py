@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visavis.store.audit import note_change
 from visavis.store.database import Database
-from visavis.store.locks import lock_account, lock_deliveries, lock_webhooks
+from visavis.store.locks import hold_webhook, lock_account, lock_deliveries, lock_webhooks
 from visavis.store.models import webhook_attempts, webhook_deliveries, webhooks
 from visavis.store.news import DeliveryStatus
 from visavis.store.records import WebhookRecord
@@ -86,18 +86,23 @@ class WebhookStore:
         return [WebhookRecord(**row) for row in rows]
 
     async def disable(self, webhook_id: str, *, reason: str, at_ms: int) -> bool:
-        """Disable a webhook: what waits to be sent to it is missed. Returns False if it was disabled already."""
+        """Disable a webhook: what waits to be sent to it is missed. Returns False if it was disabled already, or is
+        gone.
+        """
+        waiting = and_(_DELIVERY.webhook_id == webhook_id, _DELIVERY.due_at_ms.is_not(None))
         async with self._database.write() as connection:
+            if not await hold_webhook(connection, webhook_id):
+                return False
+            await lock_deliveries(connection, waiting)
             enabled = webhooks.c.id == webhook_id, webhooks.c.disabled_at_ms.is_(None)
             values = {"disabled_at_ms": at_ms, "disabled_reason": reason}
             if (await connection.execute(update(webhooks).where(*enabled).values(**values))).rowcount != 1:
                 return False
-            waiting = _DELIVERY.webhook_id == webhook_id, _DELIVERY.due_at_ms.is_not(None)
             owner = select(webhooks.c.account_id).where(webhooks.c.id == webhook_id)
             account_id = (await connection.execute(owner)).scalar_one()
             await note_change(connection, "webhook.disabled", webhook_id, account_id=account_id, reason=reason)
             missed = {"status": DeliveryStatus.MISSED.value, "due_at_ms": None}
-            await connection.execute(update(webhook_deliveries).where(*waiting).values(**missed))
+            await connection.execute(update(webhook_deliveries).where(waiting).values(**missed))
         return True
 
     async def enable(self, webhook: WebhookRecord) -> None:
