@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import anyio
 import numpy as np
 from numpy.typing import NDArray
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from visavis import signals
 from visavis.engine.audio.files import Recording, mono_of, read_recording, speech_of
 from visavis.engine.motion.frame import MOTION_RATE_HZ, MotionFrame, SpeechMotion
 from visavis.engine.motion.liveliness import Cue, Liveliness
@@ -108,7 +108,7 @@ def spoken_text(text: str, *, voice: str | None = None, language: str | None = N
 
     with tempfile.TemporaryDirectory(prefix="visavis-") as folder:
         recording = Path(folder) / "text.wav"
-        anyio.run(record, recording)
+        signals.run(record(recording))
         yield recording
 
 

@@ -51,6 +51,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
             working.cancel()
 
         ours = [number for number in ENDING if signal.getsignal(number) is end_in_order]
+        if sys.platform == "win32":  # its event loops handle no signals
+            ours = []
         for number in ours:
             loop.add_signal_handler(number, end, number)
         try:

@@ -5,10 +5,14 @@ transaction is written whole or not at all.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from contextlib import suppress
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -17,6 +21,7 @@ from sqlalchemy import text
 
 from visavis.store.database import Database
 from visavis.store.models import plans
+from visavis.store.sqlite import open_sqlite
 
 pytestmark = pytest.mark.anyio
 
@@ -142,3 +147,31 @@ async def test_another_call_that_is_cancelled_leaves_the_pool_as_it_was(
         number += 1
     with anyio.fail_after(30):
         await make()
+
+
+def test_a_cancelled_connection_to_sqlite_leaves_no_thread_to_a_loop_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a thread prints a traceback, which fails this test."""
+    threads, entered, opens = list[threading.Thread](), threading.Event(), sqlite3.connect
+
+    def open_slowly(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        threads.append(threading.current_thread())
+        entered.set()
+        time.sleep(0.05)  # as on a slow disk
+        opened: sqlite3.Connection = opens(*arguments, **options)
+        return opened
+
+    async def connect_and_cancel() -> None:
+        engine = open_sqlite(f"sqlite+aiosqlite:///{tmp_path / 'visavis.db'}", tmp_path / "visavis.db")
+        monkeypatch.setattr(sqlite3, "connect", open_slowly)
+        connecting = asyncio.create_task(engine.connect().start())
+        assert await asyncio.to_thread(entered.wait, 5)
+        connecting.cancel()
+        with suppress(asyncio.CancelledError):
+            await connecting
+
+    asyncio.run(connect_and_cancel())
+    for thread in threads:
+        thread.join(5)
+    assert len(threads) == 1 and not threads[0].is_alive()

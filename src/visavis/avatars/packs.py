@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from pathlib import Path
 
+from visavis import signals
 from visavis.avatars.look_archive import LookArchive
 from visavis.avatars.look_files import LookFiles
 from visavis.errors import NotFound
@@ -25,7 +25,7 @@ def find_pack(avatar_id: str, settings: Settings) -> Path | None:
     database = sqlite_path(settings.resolved_database_url)
     if database is not None and not database.exists():
         return None
-    return asyncio.run(_find_pack(avatar_id, settings))
+    return signals.run(_find_pack(avatar_id, settings))
 
 
 async def _find_pack(avatar_id: str, settings: Settings) -> Path | None:

@@ -15,7 +15,6 @@ A real server (one process) is called over loopback with an API key. For each da
 
 from __future__ import annotations
 
-import asyncio
 import random
 import tempfile
 import time
@@ -25,6 +24,7 @@ from itertools import chain
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from visavis import signals
 from visavis.api.cursors import cursor_after
 from visavis.bench.figures import Repeated, percentiles_ms, print_json, print_rows
 from visavis.bench.garbage_collections import Collections, collections
@@ -204,7 +204,7 @@ def run(as_json: bool, *, sqlite: bool, postgresql: str | None, sessions: int, s
                 used = url or f"sqlite+aiosqlite:///{server.folder / 'visavis.db'}"
                 pipeline = speaking_fps(server.pack)
                 per_s = wanted(pipeline.median)["get_per_s"]
-                found[name] = asyncio.run(measure(server, used, sessions=sessions, seconds=seconds, wanted_per_s=per_s))
+                found[name] = signals.run(measure(server, used, sessions=sessions, seconds=seconds, wanted_per_s=per_s))
     record = {
         "benchmark": "api",
         "sessions": sessions,

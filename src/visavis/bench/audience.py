@@ -24,6 +24,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from visavis import signals
 from visavis.bench import pipeline
 from visavis.bench.density import prepared
 from visavis.bench.processes import cpu_s
@@ -266,10 +267,10 @@ async def _measured(
 def run(as_json: bool, *, most: int | None) -> None:
     """Measure and print. `most`: the viewers of the last step; if None, as many as this machine shall carry."""
     with tempfile.TemporaryDirectory(prefix="visavis-") as folder:
-        pack = asyncio.run(prepared(Path(folder)))
+        pack = signals.run(prepared(Path(folder)))
         pipeline_fps = pipeline.speaking_fps(pack.folder_in(Path(folder) / "avatars"))
         wanted = wanted_viewers(pipeline_fps.median)
-        measured = asyncio.run(measure(Path(folder), pack, counts_up_to(most or wanted)))
+        measured = signals.run(measure(Path(folder), pack, counts_up_to(most or wanted)))
     steps = measured.steps
     costs = conclude(steps)
     last = steps[-1]

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from visavis import signals
 from visavis.avatars.look_files import LookFiles
 from visavis.avatars.preparation import prepare_with_engine
 from visavis.bench.cost_windows import LEAST_RATE
@@ -248,15 +249,15 @@ def run(as_json: bool, *, first: int, most: int, stages: int | None, talk: float
     """Measure and print. With `overload` also at OVERLOADS times what the machine carries."""
     stages = stages or processes_for(cores())
     with tempfile.TemporaryDirectory(prefix="visavis-") as folder:
-        pack = asyncio.run(prepared(Path(folder)))
+        pack = signals.run(prepared(Path(folder)))
         yardstick = Yardstick(pack.folder_in(Path(folder) / "avatars"))
         measured = partial(measure, Path(folder), pack, measure_encoding=yardstick.measure, stages=stages, talk=talk)
-        steps = asyncio.run(measured(first=first, most=most))
+        steps = signals.run(measured(first=first, most=most))
         carried = max((step.sessions for step in steps if not is_overloaded(step)), default=0)
         if overload:
             for share in OVERLOADS:
                 count = max(1, round(carried * share))
-                steps += asyncio.run(measured(first=count, most=count))
+                steps += signals.run(measured(first=count, most=count))
         machine = yardstick.end()
     record = {
         "benchmark": "density",

@@ -12,10 +12,10 @@ real ones send (store/leases.py, stages.py, stage_rows.py, session_owners.py, us
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any
 
+from visavis import signals
 from visavis.bench.figures import print_json, print_rows
 from visavis.bench.fleet_life import FleetLife, Life, Overload, Strike
 from visavis.bench.live import machine_members
@@ -120,7 +120,7 @@ def members(measured: Measured) -> dict[str, Any]:
 
 
 def run(as_json: bool, *, url: str, servers: int, stages: int, sessions: int, seconds: float) -> None:
-    measured = asyncio.run(measure(url, servers=servers, stages=stages, sessions=sessions, seconds=seconds))
+    measured = signals.run(measure(url, servers=servers, stages=stages, sessions=sessions, seconds=seconds))
     if as_json:
         size = {"servers": servers, "stages": stages, "sessions": sessions, "connections": CONNECTIONS}
         print_json({"benchmark": "fleet", **size, **members(measured), **machine_members()})

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from websockets.asyncio.client import connect
 
+from visavis import signals
 from visavis.avatars.look_files import LookFiles
 from visavis.bench.processes import cpu_s, with_descendants
 from visavis.bench.viewer_process import ViewerProcess
@@ -52,7 +53,7 @@ class LiveServer:
     def pack(self) -> Path:
         """The folder of the look's pack."""
         files = LookFiles(self.folder / "avatars")
-        return files.pack_folder(asyncio.run(files.pack_ref(self.look)))
+        return files.pack_folder(signals.run(files.pack_ref(self.look)))
 
     def client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(base_url=self.base_url, headers={"x-api-key": self.key}, timeout=30)
@@ -74,7 +75,7 @@ def running_server(folder: Path, **settings: str) -> Iterator[LiveServer]:
                 return await SessionClient(http).first_look()
 
         yield LiveServer(
-            base_url=process.base_url, key=key, look=asyncio.run(first_look()), folder=folder / "data", process=process
+            base_url=process.base_url, key=key, look=signals.run(first_look()), folder=folder / "data", process=process
         )
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from visavis import signals
 from visavis.bench.cost_windows import CostWindows, SessionCost
 from visavis.bench.figures import print_json, print_rows
 from visavis.bench.live import LiveServer, LiveSession, live_session, machine_members, running_server, speaking_sessions
@@ -195,7 +196,7 @@ def run(as_json: bool, *, minutes: float, guests: int) -> None:
     with tempfile.TemporaryDirectory(prefix="visavis-") as name:
         with running_server(Path(name), **Load.TWICE.settings) as server:
             yardstick = Yardstick(server.pack)
-            measured = asyncio.run(measure(server, yardstick, minutes=minutes, guests=guests))
+            measured = signals.run(measure(server, yardstick, minutes=minutes, guests=guests))
         machine = yardstick.end()
     offsets = [value for _, value in measured.av_offset_ms]
     av_drift, clock_drift = Slope.of(measured.av_offset_ms), Slope.of(measured.clock_behind_ms)

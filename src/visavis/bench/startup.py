@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from visavis import signals
 from visavis.bench.cost_windows import CostWindows, SessionCost
 from visavis.bench.figures import percentiles_ms, print_json, print_latencies
 from visavis.bench.live import LiveServer, live_session, machine_members, running_server
@@ -119,9 +120,9 @@ def run(as_json: bool, *, rounds: int) -> None:
         measure_server(folder, rounds=max(1, rounds // 4), measured=measured)
         with running_server(folder) as server:
             yardstick = Yardstick(server.pack)
-            asyncio.run(measure_session(server, rounds=rounds, measured=measured))
-            asyncio.run(measure_avatar(server, rounds=rounds, measured=measured))
-            asyncio.run(measure_cost(server, yardstick, measured=measured))
+            signals.run(measure_session(server, rounds=rounds, measured=measured))
+            signals.run(measure_avatar(server, rounds=rounds, measured=measured))
+            signals.run(measure_cost(server, yardstick, measured=measured))
             machine = yardstick.end()
     rows = {
         "first_ready_ms": ("server process to ready, empty data folder", percentiles_ms(measured.first_ready_s)),

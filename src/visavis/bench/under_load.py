@@ -4,13 +4,13 @@ in common.
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from visavis import signals
 from visavis.bench.live import LiveServer, admitted, running_server
 from visavis.bench.load import Load
 from visavis.bench.yardstick import MachineFigures, Yardstick
@@ -40,14 +40,14 @@ def measure_under_load(load: Load, measurement: Measurement[Measured]) -> UnderL
     with tempfile.TemporaryDirectory(prefix="visavis-") as name:
         folder = Path(name)
         with running_server(folder) as server:
-            admitted_sessions = asyncio.run(admitted(server))
+            admitted_sessions = signals.run(admitted(server))
             yardstick = Yardstick(server.pack)
             beside = load.sessions_beside(admitted_sessions)
             if not load.settings:
-                measured = asyncio.run(_run(measurement, server, yardstick, beside))
+                measured = signals.run(_run(measurement, server, yardstick, beside))
         if load.settings:
             with running_server(folder, **load.settings) as server:
-                measured = asyncio.run(_run(measurement, server, yardstick, beside))
+                measured = signals.run(_run(measurement, server, yardstick, beside))
         machine = yardstick.end()
     return UnderLoad(measured=measured, admitted_sessions=admitted_sessions, machine=machine)
 

@@ -5,8 +5,7 @@ It reads the settings of `visavis serve`. It changes nothing: no database is mad
 
 from __future__ import annotations
 
-import asyncio
-
+from visavis import signals
 from visavis.doctor.finding import Finding, Verdict, line_of
 from visavis.settings import read_settings
 
@@ -31,7 +30,7 @@ def run(*, host: str, port: int) -> None:
             found += [machine.check_media_ports(settings), await services.check_addresses(settings)]
         return [*found, *await services.check_ice_servers(settings)]
 
-    findings = asyncio.run(look())
+    findings = signals.run(look())
     for finding in findings:
         print(line_of(finding))
     if any(finding.verdict is Verdict.PROBLEM for finding in findings):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
+from visavis import signals
 from visavis.errors import DatabaseUnusable
 from visavis.machine import file_modes
 from visavis.settings import read_settings
@@ -27,7 +27,7 @@ def copy_into_configured(source: Path | None) -> None:
             "There is no database to copy into", suggestion="Set VISAVIS_DATABASE_URL to an empty PostgreSQL"
         )
     with owned(settings.data_dir, database=found):
-        asyncio.run(_copy(f"sqlite+aiosqlite:///{found.absolute()}", settings.resolved_database_url))
+        signals.run(_copy(f"sqlite+aiosqlite:///{found.absolute()}", settings.resolved_database_url))
     print("All rows were copied.")
 
 
@@ -54,7 +54,7 @@ def make_configured_stage_role(name: str) -> None:
     `DatabaseUnusable`.
     """
     settings = read_settings()
-    print(asyncio.run(_make_stage_role(settings.resolved_database_url, name)), flush=True)
+    print(signals.run(_make_stage_role(settings.resolved_database_url, name)), flush=True)
 
 
 async def _make_stage_role(url: str, name: str) -> str:

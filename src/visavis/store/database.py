@@ -159,7 +159,8 @@ class Database:
                 try:
                     await _migrate(engine)
                 except BaseException:
-                    await engine.dispose()
+                    with anyio.CancelScope(shield=True):
+                        await engine.dispose()
                     raise
                 return cls(engine, url)
             await _migrate_postgresql(url, wait_s=wait_s)

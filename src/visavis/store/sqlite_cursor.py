@@ -13,6 +13,8 @@ from typing import Any
 
 from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection, AsyncAdapt_aiosqlite_cursor
 
+from visavis.store.sqlite_thread import open_connection
+
 
 class _Done:
     """What is left of a cursor of sqlite3 when all its rows were fetched."""
@@ -98,5 +100,5 @@ class OneStepConnection(AsyncAdapt_aiosqlite_connection):
 
 def connect(dialect: Any, _record: object, arguments: Any, options: Any) -> OneStepConnection:
     """Connect as the dialect does (SQLAlchemy's event `do_connect`)."""
-    plain: Any = dialect.connect(*arguments, **options)
+    plain: Any = dialect.connect(*arguments, async_creator_fn=open_connection, **options)
     return OneStepConnection(dialect.loaded_dbapi, plain.driver_connection)

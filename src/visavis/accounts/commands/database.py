@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from visavis import signals
 from visavis.accounts.service import Accounts
 from visavis.machine import file_modes
 from visavis.settings import read_settings
@@ -34,7 +34,7 @@ def with_database(work: Callable[[Database], Awaitable[Result]], *, create: bool
         finally:
             await database.aclose()
 
-    return asyncio.run(run())
+    return signals.run(run())
 
 
 def _user() -> str | None:
