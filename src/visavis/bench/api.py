@@ -8,7 +8,7 @@ A real server (one process) is called over loopback with an API key. For each da
 - How late `GET /v1/sessions/{id}` is answered at half of the rate that this machine shall reach; and at half of the
   rate that it has reached, with `/healthz` at the same pace. Beside each stands what tells the server's own delays from
   its neighbours': the share of the time that its event loop was ready to run and had no core, and how long its garbage
-  collector held it.
+  collector held it. And what is left without the moments in which the machine itself stood (standstills.py).
 - A page of a hundred sessions, anywhere among a million.
 - How soon a key is refused that the API or the command line has revoked.
 """
@@ -28,12 +28,13 @@ from visavis import signals
 from visavis.api.cursors import cursor_after
 from visavis.bench.figures import Repeated, percentiles_ms, print_json, print_rows
 from visavis.bench.garbage_collections import Collections, collections
-from visavis.bench.http_calls import Call, Calls
+from visavis.bench.http_calls import Answered, Call, Calls
 from visavis.bench.live import LiveServer, machine_members, running_server
 from visavis.bench.many_sessions import add_ended_sessions
 from visavis.bench.pipeline import speaking_fps
 from visavis.bench.processes import waited_s
 from visavis.bench.revocations import revocations_s
+from visavis.bench.standstills import Moment, apart_from, watched
 from visavis.errors import SettingInvalid
 from visavis.sessions.session_metrics import Percentiles
 
@@ -53,31 +54,52 @@ NO_LIMITS = {
 
 @dataclass(slots=True)
 class Paced:
-    """A call at an even pace, in all rounds. `late_s`: how late each was answered, a list for each round.
-    `seconds`: of all rounds, and `waited_s`, in which the server's event loop was ready and had no core.
+    """A call at an even pace, in all rounds. `answered`: a list for each round, and `moments`: those of all rounds in
+    which the machine stood. `seconds`: of all rounds, and `waited_s`, in which the server's event loop was ready and
+    had no core.
     """
 
-    late_s: list[list[float]] = field(default_factory=list)
+    answered: list[list[Answered]] = field(default_factory=list)
+    moments: list[Moment] = field(default_factory=list)
     seconds: float = 0.0
     waited_s: float = 0.0
     collected: Collections = field(default_factory=Collections)
 
     async def measure(self, server: LiveServer, calls: Calls, call: Call, *, per_s: float, seconds: float) -> None:
         """Measure one more round."""
-        async with server.client() as http:
+        async with server.client() as http, watched() as standstills:
             collected, waited, began_s = await collections(http), waited_s(server.pid), time.monotonic()
-            self.late_s.append(await calls.latencies_s(call, per_s=per_s, seconds=seconds))
+            self.answered.append(await calls.paced(call, per_s=per_s, seconds=seconds))
             self.seconds += time.monotonic() - began_s
             self.waited_s += waited_s(server.pid) - waited
             self.collected += await collections(http) - collected
+        self.moments += [one for one in standstills.moments if one.end_s > began_s]
 
     @property
     def p99_of_rounds_ms(self) -> list[float | None]:
-        return [percentiles_ms(one).p99 for one in self.late_s]
+        return [percentiles_ms(call.late_s for call in one).p99 for one in self.answered]
 
     @property
     def all_ms(self) -> Percentiles:
-        return percentiles_ms(chain.from_iterable(self.late_s))
+        return percentiles_ms(call.late_s for call in self._all)
+
+    @property
+    def steady_ms(self) -> Percentiles:
+        """Without the calls that fell into moments in which the machine stood."""
+        return percentiles_ms(call.late_s for call in self._steady)
+
+    @property
+    def left_out_share(self) -> float:
+        """Which share of the calls fell into such moments."""
+        return 1 - len(self._steady) / max(1, len(self._all))
+
+    @property
+    def _all(self) -> list[Answered]:
+        return list(chain.from_iterable(self.answered))
+
+    @property
+    def _steady(self) -> list[Answered]:
+        return apart_from(self._all, self.moments)
 
     @property
     def waited_share(self) -> float:
@@ -87,6 +109,9 @@ class Paced:
         return {
             **asdict(self.all_ms),
             "p99_of_rounds": self.p99_of_rounds_ms,
+            "without_standstills": self.steady_ms,
+            "left_out_share": round(self.left_out_share, 3),
+            "standstills": len(self.moments),
             "waited_share": round(self.waited_share, 3),
             "collecting_ms": round(self.collected.sum_s * 1000, 1),
             "longest_collection_ms": self.collected.longest_ms,
@@ -95,9 +120,16 @@ class Paced:
     def text(self) -> str:
         rounds = ", ".join(str(p99) for p99 in self.p99_of_rounds_ms)
         return (
-            f"{_latencies(self.all_ms)} (rounds: {rounds}); {self.waited_share:.0%} of the time without a core; "
-            f"{self.collected.text}"
+            f"{_latencies(self.all_ms)} (rounds: {rounds}); {self._steady_text()}; {self.waited_share:.0%} of the time "
+            f"without a core; {self.collected.text}"
         )
+
+    def _steady_text(self) -> str:
+        if not self.moments:
+            return "the machine never stood"
+        count = "1 moment" if len(self.moments) == 1 else f"{len(self.moments)} moments"
+        stood = f"{self.left_out_share:.0%} of them, in {count} in which the machine stood"
+        return f"without {stood}: {_latencies(self.steady_ms)}"
 
 
 @dataclass(slots=True)

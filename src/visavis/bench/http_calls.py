@@ -35,6 +35,18 @@ class Call:
         return cls(request="\r\n".join(head).encode() + _END_OF_HEAD + sent, status=status)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """When a call was due, and when it was answered; by `time.monotonic`."""
+
+    due_s: float
+    answered_s: float
+
+    @property
+    def late_s(self) -> float:
+        return self.answered_s - self.due_s
+
+
 class _Connection(asyncio.Protocol):
     """Sends one request at a time."""
 
@@ -121,19 +133,19 @@ class Calls:
         counts = await asyncio.gather(*(repeat(connection) for connection in self._connections))
         return sum(counts) / (time.monotonic() - began_s)
 
-    async def latencies_s(self, call: Call, *, per_s: float, seconds: float) -> list[float]:
-        """Send so many requests in a second, evenly, whether the ones before are answered or not; return how long after
-        its time each was answered. A request for which no connection is free waits, and its time counts from when it
+    async def paced(self, call: Call, *, per_s: float, seconds: float) -> list[Answered]:
+        """Send so many requests in a second, evenly, whether the ones before are answered or not; return when each was
+        due, and when it was answered. A request for which no connection is free waits, and its time counts from when it
         was due: a server that stops for a moment delays all that are due in it.
         """
         free: asyncio.Queue[_Connection] = asyncio.Queue()
         for connection in self._connections:
             free.put_nowait(connection)
-        latencies_s: list[float] = []
+        answered: list[Answered] = []
 
         async def send(connection: _Connection, due_s: float) -> None:
             await connection.answer_to(call)
-            latencies_s.append(time.monotonic() - due_s)
+            answered.append(Answered(due_s=due_s, answered_s=time.monotonic()))
             free.put_nowait(connection)
 
         began_s = time.monotonic()
@@ -142,7 +154,7 @@ class Calls:
                 due_s = began_s + number / per_s
                 await asyncio.sleep(due_s - time.monotonic())
                 tasks.create_task(send(await free.get(), due_s))
-        return latencies_s
+        return answered
 
     async def times_s(self, call_of: Callable[[int], Call], *, count: int) -> list[float]:
         """Send so many requests one after the other; return how long each took."""
