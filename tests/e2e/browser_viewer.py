@@ -1,7 +1,8 @@
-"""`python -m tests.e2e.browser_viewer BROWSER URL SECONDS`: a browser (chromium, firefox) that watches a room's page.
+"""`python -m tests.e2e.browser_viewer BROWSER URL PICTURES`: a browser (chromium, firefox) that watches a room's page
+until it has shown so many pictures.
 
-It is a program of its own so that it can run in another network namespace. Prints one JSON object: how many pictures
-were shown in so many seconds, and how often the page has joined.
+It is a program of its own so that it can run in another network namespace. Prints one JSON object: what `COUNT_SHOWN`
+returned last, with all the pictures. Fails if WITHIN_WINDOWS_S are not enough for them.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ IS_LIVE = """async () => {
 SHOW_ADDRESSES = "--disable-features=WebRtcHideLocalIpsWithMdns"
 NOT_HTTPS = "the URL's origin was untrustworthy"  # it is HTTP, from another machine
 WITHIN_S = 45.0
+WINDOW_S, WITHIN_WINDOWS_S = 1.0, 5.0
 
 
 class Page(Protocol):
@@ -54,11 +56,22 @@ async def watch(page: Page, seconds: float) -> dict[str, Any]:
     return shown
 
 
-async def main(name: str, url: str, seconds: float) -> None:
+async def watch_pictures(page: Page, pictures: int) -> dict[str, Any]:
+    """Wait until the page shows its room, and until it has shown so many pictures."""
+    shown: dict[str, Any] = {"shown": 0}
+    windows = 0
+    while shown["shown"] < pictures and windows * WINDOW_S < WITHIN_WINDOWS_S:
+        last = await watch(page, WINDOW_S)
+        shown, windows = last | {"shown": shown["shown"] + last["shown"]}, windows + 1
+    assert shown["shown"] >= pictures, shown
+    return shown
+
+
+async def main(name: str, url: str, pictures: int) -> None:
     opened: AbstractAsyncContextManager[Page] = {"chromium": _in_chromium, "firefox": _in_firefox}[name](url)
     async with opened as page:
-        print(json.dumps(await watch(page, seconds)))
+        print(json.dumps(await watch_pictures(page, pictures)))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], float(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

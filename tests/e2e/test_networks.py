@@ -23,6 +23,7 @@ from visavis.demo.server_process import free_port
 UNAVAILABLE = why_unavailable()
 WITHIN_S = 60
 WATCH_S = 1.0
+PICTURES = 11  # that a browser shows: beside other tests, one of a second's 25 or another is late
 COMPARED_S, LEAST_COMPARED, SAME_PICTURE_S = 3.0, 25, 0.01
 JOINS, LONGER_MS = 5, 200
 PORTS = "20300-20301"
@@ -156,7 +157,7 @@ def test_a_browser_with_ipv6_alone_plays_on_a_path_of_1280_bytes(served: Served,
     subprocess.run(["ip", "-n", viewer.name, "link", "set", "six", "mtu", "1280"], check=True)
     address = f"http://[{SERVER_V6}]:{served.port}/rooms/{served.room['name']}#t={served.room['token']}"
     done = subprocess.run(
-        viewer.command(sys.executable, "-m", "tests.e2e.browser_viewer", browser, address, str(WATCH_S)),
+        viewer.command(sys.executable, "-m", "tests.e2e.browser_viewer", browser, address, str(PICTURES)),
         capture_output=True,
         text=True,
         timeout=2 * WITHIN_S,
@@ -164,7 +165,7 @@ def test_a_browser_with_ipv6_alone_plays_on_a_path_of_1280_bytes(served: Served,
     )
     assert done.returncode == 0, done.stderr
     seen = json.loads(done.stdout)
-    assert seen["shown"] > 10 and seen["connections"] == 1, seen
+    assert seen["connections"] == 1, seen
     assert seen["stats"]["lost"] == 0, seen
 
 
