@@ -17,7 +17,9 @@ from visavis.errors import DISK_ERRORS, VisavisError
 
 REPEATS = 20  # one event is logged at most this many times ...
 WITHIN_S = 60.0  # ... in this time; the next one after it says how many were left out
-MORE_REPEATS = {"session_started": 600, "session_ended": 600}  # every session has one line of each
+# Every session has a line of each, or of the last three for each stage that it is on.
+_OF_SESSIONS = ("session_started", "session_ended", "session_opened", "session_taken_over", "session_left")
+MORE_REPEATS = dict.fromkeys(_OF_SESSIONS, 600)
 MAX_LINES = 3000  # of all events together, in the same time
 MAX_EVENTS = 1000  # events whose repeats are counted
 MAX_VALUE_CHARS = 1000  # of a value that is a text; longer ones are cut

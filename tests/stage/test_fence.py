@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import structlog.testing
 
-from tests.stage.stage_harness import RawServer, hello, running_stage
+from tests.fleet.test_stage_fleet import PARTS
+from tests.processes import PYTHON_PATH
+from tests.stage.stage_harness import TOKEN, RawServer, hello, running_stage
+from visavis.fleet.stage_process import start_process, stop_process, wait_until_listening
 from visavis.stage.fence import CUT_OFF_AFTER_NS, Fence, SharedFence, StageCutOff, now_ns
+from visavis.stage.port.address import Address
 from visavis.stage.port.messages import Answer, Ping, Pong
 
 pytestmark = pytest.mark.anyio
@@ -74,3 +79,35 @@ async def test_a_session_goes_on_while_its_server_or_the_database_is_heard_and_i
             assert await performed(heard) == {"a"}
     assert [log["session_id"] for log in logs if log["event"] == "session_cut_off"] == ["b"]
     assert [log for log in logs if log["event"] == "performance_failed"] == []
+
+
+async def test_a_stage_that_slept_does_not_take_what_it_missed_for_news(
+    tmp_path: Path, shared: SharedFence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its server has gone on pinging, and may have given it up meanwhile."""
+    monkeypatch.setenv("PYTHONPATH", PYTHON_PATH)
+    arguments = ["--listen", f"unix:{tmp_path}/stage.sock", "--data", str(tmp_path), "--parts", PARTS]
+    arguments += ["--fence", str(shared.descriptor)]
+    process = await start_process(arguments, pass_fds=(shared.descriptor,))
+    try:
+        address = Address.parse(await wait_until_listening(process, TOKEN))
+        server = await RawServer.connect_and_admit(address, hello(owner_grace_s=30.0))
+        assert isinstance(await server.open_session("a", tmp_path), Answer)
+        assert await performed(server) == {"a"}
+        process.send_signal(signal.SIGSTOP)
+        pings = int(AWAY_S * 1.5 / 0.1)
+        for _ in range(pings):
+            server.link.send(Ping())
+            await asyncio.sleep(0.1)
+        process.send_signal(signal.SIGCONT)
+        while pings:
+            pings -= isinstance(await server.receive(), Pong)
+        async with asyncio.timeout(20):
+            while await performed(server):  # noqa: ASYNC110 (the heartbeat alone tells)
+                await asyncio.sleep(0.02)
+        back = await RawServer.connect_and_admit(address, hello(owner_grace_s=30.0))
+        assert back.held == () and isinstance(await back.open_session("a", tmp_path), Answer)
+        await server.vanish()
+        await back.vanish()
+    finally:
+        await stop_process(process, at_once=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -49,6 +51,7 @@ from visavis.stage.port.notes import KeptNote
 from visavis.stage.port.so_far import PerformanceSoFar, UtteranceSoFar
 from visavis.stage.port.values import PerformanceSpec, Speech, Spoken
 from visavis.stage.timeline import PLAYOUT_RATE_HZ
+from visavis.stage.video import VideoPipeline
 
 pytestmark = pytest.mark.anyio
 
@@ -433,6 +436,32 @@ async def test_sessions_end_after_the_grace_period(tmp_path: Path) -> None:
                     break
                 await asyncio.sleep(0.02)  # polls until the stage's timer has run
         assert await can_speak(other, "kept")
+
+
+async def test_a_session_whose_server_goes_while_it_is_opened_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on, build = threading.Event(), VideoPipeline.build
+
+    def slowly(*arguments: Any) -> VideoPipeline:
+        assert goes_on.wait(20)
+        return build(*arguments)
+
+    monkeypatch.setattr(VideoPipeline, "build", slowly)
+    with structlog.testing.capture_logs() as logs:
+        async with running_stage(tmp_path) as address:
+            server = await RawServer.connect_and_admit(address, hello())
+            spec = PerformanceSpec(session_id="s", pack=place_pack(tmp_path), width_px=160, height_px=120)
+            server.link.send(Request(number=1, session_id="s", epoch=1, command=Open(spec=spec)))
+            await server.flush()
+            await server.vanish()
+            async with asyncio.timeout(20):
+                while not [one for one in logs if one["event"] == "server_lost"]:  # noqa: ASYNC110 (a log tells nobody)
+                    await asyncio.sleep(0.01)
+                await asyncio.sleep(0.05)  # its grace is over
+                goes_on.set()
+                while not [one for one in logs if one["event"] == "session_left"]:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
 
 
 async def test_a_stage_that_a_server_started_ends_with_its_last_server(tmp_path: Path) -> None:

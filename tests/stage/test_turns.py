@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import time
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
 
+from visavis.stage.fence import now_ns
 from visavis.stage.pace import PACES, FrameClock
 from visavis.stage.timeline import BLOCK_SAMPLES, PLAYOUT_RATE_HZ, duration_ns
 from visavis.stage.turns import RestSelector, Turns, next_turn
@@ -194,3 +197,32 @@ def test_the_selector_counts_rest_and_not_work() -> None:
         before = rest.rested_ns
         runner.run(work())
         assert rest.rested_ns == before
+
+
+def stop(seconds: float) -> None:
+    """Do nothing, as a process that is stopped."""
+    time.sleep(seconds)
+
+
+def test_what_is_read_after_a_stop_is_known_to_have_come_since_the_loop_was_idle() -> None:
+    rest = RestSelector(notes_idle=True)
+
+    async def scenario() -> None:
+        here, there = socket.socketpair()
+        reader, writer = await asyncio.open_connection(sock=here)
+        with there:
+            await asyncio.sleep(0.01)
+            stopped_ns = now_ns()
+            there.send(b"a")
+            stop(0.02)
+            assert await reader.readexactly(1) == b"a"
+            assert 0 < rest.idle_ns <= stopped_ns
+            waiting = asyncio.create_task(reader.readexactly(1))
+            await asyncio.sleep(0.01)
+            there.send(b"b")
+            assert await waiting == b"b" and rest.idle_ns > stopped_ns
+            writer.close()
+            await writer.wait_closed()
+
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(rest)) as runner:
+        runner.run(scenario())

@@ -3,7 +3,9 @@ database has lapsed, 2 s after it was last renewed. So a stage that has heard ne
 server for 1.5 s shows nothing of that session any more, and leaves its room: then no two stages ever show one.
 
 The supervisor hears the database. It notes when in memory that its stage processes share, so that a process which slept
-knows it before it sends anything. The clock goes on while the machine is suspended, where the system has such a clock.
+knows it before it sends anything. What a process finds in its sockets when it wakes, its servers may have sent at any
+time since it was last idle, so it counts as heard then (`turns.RestSelector`). The clock goes on while the machine is
+suspended, where the system has such a clock.
 """
 
 from __future__ import annotations

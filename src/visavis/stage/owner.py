@@ -22,7 +22,8 @@ log = structlog.get_logger("visavis.stage")
 
 class Owner:
     """One server. `link` is None while its connection is lost. `epoch`: of the process that is the server now.
-    `leaving`: it ends in order, so its sessions do not wait for it. `heard_ns`: when it was heard last (fence.py).
+    `leaving`: it ends in order, so its sessions do not wait for it. `gone`: its sessions have ended, because it did not
+    come back. `heard_ns`: when it was heard last (fence.py).
     """
 
     def __init__(self, hello: Hello, source: PackSource) -> None:
@@ -31,6 +32,7 @@ class Owner:
         self.link: Link | None = None
         self.disconnected = asyncio.Event()  # set while no connection is read
         self.disconnected.set()
+        self.gone = False
         self.admit(hello, source)
 
     def admit(self, hello: Hello, source: PackSource) -> None:

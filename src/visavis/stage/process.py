@@ -29,7 +29,7 @@ from visavis.logs import configure_logs
 from visavis.machine.network import MediaNetwork, read_network
 from visavis.machine.process_memory import refuse_huge_pages, share_one_arena
 from visavis.rooms.webrtc.media_ports import close_media_ports, open_media_ports
-from visavis.stage.fence import Fence
+from visavis.stage.fence import Fence, now_ns
 from visavis.stage.parts import BUILT_IN, Parts, load_parts
 from visavis.stage.port.address import Address
 from visavis.stage.port.connection import listening
@@ -97,6 +97,10 @@ async def serve_stage(
     if not options.exit_without_servers:  # else its server ends it
         for number in signals.ENDING_SERVICE:
             asyncio.get_running_loop().add_signal_handler(number, over.set)
+
+    def heard_ns() -> int:
+        return now_ns() if rest is None or not rest.idle_ns else rest.idle_ns
+
     unavailable: OSError | None = None
     if options.network is not None:
         await open_media_ports(options.network)
@@ -105,7 +109,7 @@ async def serve_stage(
             folder, marks = options.data or options.cache, WorkMarks.at(options.marks)
             fence = None if options.fence is None else Fence.at(options.fence)
             stage = Stage(parts=parts, tasks=tasks, rest=rest, folder=folder, marks=marks, fence=fence)
-            servers = Servers(stage=stage, token=options.token, open_source=open_source, tasks=tasks)
+            servers = Servers(stage=stage, token=options.token, open_source=open_source, tasks=tasks, heard_ns=heard_ns)
             tasks.create_task(stage.run())
             tasks.create_task(stage.reporting.run(servers.send_report))
             async with AsyncExitStack() as open_until_over:
@@ -145,7 +149,7 @@ def run_stage(options: StageOptions, announce: Callable[[Address], None]) -> Non
     parts = load_parts(options.parts)
     gc.collect()
     gc.freeze()  # the loaded modules stay in memory: later collections skip them and take a millisecond
-    rest = RestSelector()
+    rest = RestSelector(notes_idle=options.fence is not None)
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(rest)) as runner:
         runner.run(serve_stage(options, parts, announce, rest=rest))
 

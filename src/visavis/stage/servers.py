@@ -77,11 +77,21 @@ OpenSource = Callable[[FolderSource | HttpSource], PackSource]
 
 class Servers:
     """The servers of a stage. `serve` handles one connection until its end. `no_servers` is set while no server is
-    connected and none owns a session.
+    connected and none owns a session. `heard_ns`: returns since when what is read now may have come (of
+    `fence.now_ns`).
     """
 
-    def __init__(self, *, stage: Stage, token: str, open_source: OpenSource, tasks: asyncio.TaskGroup) -> None:
+    def __init__(
+        self,
+        *,
+        stage: Stage,
+        token: str,
+        open_source: OpenSource,
+        tasks: asyncio.TaskGroup,
+        heard_ns: Callable[[], int] = now_ns,
+    ) -> None:
         self._stage, self._token, self._open_source, self._tasks = stage, token, open_source, tasks
+        self._heard_ns = heard_ns
         self._lanes = stage.lanes
         self._owners: dict[str, Owner] = {}
         self._end_timers: dict[str, asyncio.TimerHandle] = {}  # of servers whose connection is lost
@@ -168,7 +178,7 @@ class Servers:
                 except ValueError as error:
                     raise LinkBroken(str(error)) from None
                 silence.heard()
-                owner.heard_ns = now_ns()
+                owner.heard_ns = self._heard_ns()
                 if isinstance(message, Ping):
                     link.send(Pong(epochs=self._stage.sessions_of(owner)))
                     continue
@@ -294,6 +304,7 @@ class Servers:
     async def _end_sessions(self, owner: Owner) -> None:
         if owner.link is not None:
             return
+        owner.gone = True
         self._owners.pop(owner.server_id, None)
         self._end_timers.pop(owner.server_id, None)
         for session_id in self._stage.sessions_of(owner):

@@ -112,6 +112,7 @@ class StageSession:
         self._origin_ns = 0  # the time of position 0; set by `run`, and moved by a long stall
         self.block_due_ns = self.frame_due_ns = 0  # of `turns.TurnTaker`
         self._published_ahead = False  # the last block was published before it was due
+        self._published_ns: int | None = None  # when the last sound or picture was
         self._undrawn: tuple[int, Face] | None = None  # the position and face of the last frame, if nobody wanted it
         self._draws_undrawn = False  # the next frame is that one: somebody wants it now
         self._turns: Turns | None = None  # set by `run`
@@ -433,6 +434,11 @@ class StageSession:
         self._turns = turns
         await turns.take(self)
 
+    @property
+    def silent_s(self) -> float:
+        """For how long the session has published neither sound nor pictures; 0 if it never has."""
+        return 0.0 if self._published_ns is None else (time.monotonic_ns() - self._published_ns) / 1e9
+
     def _update_dues(self) -> None:
         self.block_due_ns = self._origin_ns + duration_ns(self._performance.position)
         next_at = self._undrawn[0] if self._draws_undrawn and self._undrawn is not None else self._frame_clock.next_at
@@ -450,6 +456,7 @@ class StageSession:
 
     def publish_block(self, now_ns: int) -> None:
         """Publish the next 20 ms of sound."""
+        self._published_ns = now_ns
         behind_ns = now_ns - self.block_due_ns
         if behind_ns > MAX_BEHIND_NS:
             self._origin_ns += behind_ns
@@ -478,6 +485,7 @@ class StageSession:
 
     def publish_frame(self, now_ns: int) -> bool:
         """Publish the newest frame that is due. Older ones are left out: viewers see the last picture longer."""
+        self._published_ns = now_ns
         if self._draws_undrawn:
             return self._publish_undrawn()
         now_at = (now_ns - self._origin_ns) * PLAYOUT_RATE_HZ // 1_000_000_000

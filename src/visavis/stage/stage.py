@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ from visavis.stage.work_marks import WorkMarks
 
 # The epochs of this many ended sessions are kept, so that an old owner that was only suspended cannot open one again.
 MAX_ENDED_EPOCHS = 4096
+HEARD_WITHIN_S, CHECK_EVERY_S = 2.0, 0.05  # four pings (port/heartbeat.py)
 MAX_HELD_BYTES = 96 * 1024 * 1024  # less than a link lets wait (`port.link.MAX_UNSENT_BYTES`)
 
 log = structlog.get_logger("visavis.stage")
@@ -133,8 +135,19 @@ class Stage:
         with self._marks.request(request.session_id):
             if isinstance(request.command, messages.TakeOver):
                 return await self._take_over(owner, request.session_id, ownership=request.command.ownership)
-            self._check_epoch(request)
-            return await self._execute(owner, request)
+            try:
+                self._check_epoch(request)
+                return await self._execute(owner, request)
+            except StaleOwner as error:
+                command = type(request.command).__name__
+                log.warning(
+                    "command_refused",
+                    session_id=request.session_id,
+                    server_id=owner.server_id,
+                    command=command,
+                    problem=error.message,
+                )
+                raise
 
     async def _take_over(self, owner: Owner, session_id: str, *, ownership: int) -> TakenOver | NotHere:
         """Give a session to a server; return what it needs to go on with it. A second call of the same server is
@@ -153,7 +166,7 @@ class Stage:
             owned.owner, owned.session.source = owner, owner.source
             owner.log.take(session_id, before.log)
             before.tell_taken(session_id)
-        log.info("session_taken_over", session_id=session_id, server_id=owner.server_id, before=before.server_id)
+        _note_owner("session_taken_over", owned, before=before.server_id)
         return TakenOver(session=self._held(owned, most_speech_bytes=MAX_HELD_SPEECH_BYTES))
 
     async def _execute(self, owner: Owner, request: Request) -> Result:
@@ -172,8 +185,8 @@ class Stage:
         if owned is None:
             raise PerformerLost("The session does not run on this stage any more")
         if request.epoch > owned.epoch:
-            log.info("session_taken_over", session_id=session_id, epoch=request.epoch)
-            owned.owner, owned.epoch = owner, request.epoch
+            before, owned.owner, owned.epoch = owned.owner, owner, request.epoch
+            _note_owner("session_taken_over", owned, before=before.server_id)
             _forget_numbers(owned)
         elif owned.owner is not owner:
             raise StaleOwner(f"Another server owns the session at epoch {owned.epoch}")
@@ -208,6 +221,7 @@ class Stage:
 
     async def _open(self, owner: Owner, opening: messages.Open) -> None:
         session_id = opening.spec.session_id
+        await self._until_heard(owner)
         if session_id in self._sessions or session_id in self._opening:
             raise PerformerLost("The session already runs on this stage")
         one = self._opening[session_id] = _Opening(owner, KeptSession(opening, now_ns=time.monotonic_ns()))
@@ -221,6 +235,9 @@ class Stage:
         finally:
             del self._opening[session_id]
             one.over.set()
+        if owner.gone:  # nobody would ever end it
+            await self.end(session_id)
+            raise PerformerLost("The server that wanted this session is gone")
 
     async def _set_up(self, owner: Owner, opening: messages.Open, kept: KeptSession) -> None:
         spec, position = opening.spec, opening.position
@@ -257,6 +274,7 @@ class Stage:
             self._avatars.release(session_id)
             raise
         self._sessions[session_id] = owned
+        _note_owner("session_opened", owned)
         if self.pacing is not None:
             self.pacing.apply()
         owned.task = self._tasks.create_task(self._run_session(owned))
@@ -318,13 +336,34 @@ class Stage:
         if self._fence is not None and owned is not None:
             self._fence.check(owned.owner.heard_ns)
 
+    async def _until_heard(self, owner: Owner) -> None:
+        """Wait until a server is heard that wants a session opened: a stage that slept may find in its socket what was
+        sent long ago, and another stage may perform that session by now. Raises `PerformerLost`.
+        """
+        try:
+            async with asyncio.timeout(HEARD_WITHIN_S):
+                while not self._hears(owner):  # noqa: ASYNC110 (time alone changes it, and the next ping)
+                    await asyncio.sleep(CHECK_EVERY_S)
+        except TimeoutError:
+            if owner.link is not None:
+                owner.link.abort()  # a server that lives connects again
+            raise PerformerLost("The stage has not heard its server since it was asked") from None
+
+    def _hears(self, owner: Owner) -> bool:
+        try:
+            if self._fence is not None:
+                self._fence.check(owner.heard_ns)
+        except StageCutOff:
+            return False
+        return True
+
     async def _cut_off(self, session_id: str) -> None:
         """Show a session no longer. Its server is told nothing: for it the session is lost with its stage, and goes on
         elsewhere, or here.
         """
         owned = self._sessions.pop(session_id)
         try:
-            await owned.session.close_sinks()
+            await _leave_room(owned)
             self._avatars.release(session_id)
         except Exception:  # the outermost edge of a session
             log.exception("session_end_failed", session_id=session_id)
@@ -338,7 +377,7 @@ class Stage:
             owned.task.cancel()
         _end_speech(owned)
         owned.owner.send_event(session_id, PerformerEnded(reason="ended"))
-        await owned.session.close_sinks()
+        await _leave_room(owned)
         self._avatars.release(session_id)
         del owned
         await asyncio.sleep(0)  # the session's cancelled tasks finish
@@ -484,6 +523,35 @@ def _go_on(owned: _OwnedSession) -> None:
             log.warning("session_went_on_alone", session_id=owned.session.session_id)
     except Exception:  # the outermost edge of a session
         log.exception("session_not_gone_on", session_id=owned.session.session_id)
+
+
+def _note_owner(event: str, owned: _OwnedSession, **more: str) -> None:
+    """Log who owns a session on this stage from now on: with `session_left` it tells of a whole fleet that no two
+    stages have shown one session.
+    """
+    log.info(
+        event,
+        session_id=owned.session.session_id,
+        server_id=owned.owner.server_id,
+        ownership=owned.ownership,
+        epoch=owned.epoch,
+        pid=os.getpid(),
+        **more,
+    )
+
+
+async def _leave_room(owned: _OwnedSession) -> None:
+    """Close a session's room, and log it with the time for which the session has shown nothing by then."""
+    try:
+        await owned.session.close_sinks()
+    finally:
+        log.info(
+            "session_left",
+            session_id=owned.session.session_id,
+            ownership=owned.ownership,
+            pid=os.getpid(),
+            silent_s=round(owned.session.silent_s, 3),
+        )
 
 
 def _end_speech(owned: _OwnedSession) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from selectors import DefaultSelector, SelectorKey
 from typing import Protocol
 
+from visavis.stage.fence import now_ns
 from visavis.stage.work_marks import WorkMarks
 
 ROUNDING_NS = 1_000_000  # epoll counts milliseconds, so a rest may be this much longer than the loop asked for
@@ -166,13 +167,22 @@ class Turns:
 class RestSelector(DefaultSelector):
     """A selector for the event loop that measures how long the loop rested. A rest that lasts longer than the loop
     asked for is work: another program had the processor.
+
+    `notes_idle`: also note in `idle_ns` (of `fence.now_ns`) when the loop had last done all that had come. What is read
+    since then has come since then, however long this process was stopped.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, notes_idle: bool = False) -> None:
         super().__init__()
         self.rested_ns = 0
+        self._notes_idle, self.idle_ns = notes_idle, 0
 
     def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
+        if self._notes_idle and (timeout is None or timeout > 0):
+            idle_ns = now_ns()
+            if ready := super().select(0):
+                return ready
+            self.idle_ns = idle_ns
         began_ns = time.monotonic_ns()
         ready = super().select(timeout)
         rested_ns = time.monotonic_ns() - began_ns

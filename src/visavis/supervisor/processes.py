@@ -117,6 +117,7 @@ class StageProcesses:
         if at_once:
             for stage in stages:
                 stage.kill()
+                log.info("stage_killed", stage=stage.name, pid=stage.process.pid)
         await asyncio.gather(*(stage.aclose() for stage in stages))
         if self._fence is not None:
             self._fence.close()
@@ -130,7 +131,8 @@ class StageProcesses:
         while True:
             stage = self._stages[port]
             detail = await self._watch(stage)
-            log.error("stage_lost", stage=stage.name, sessions=len(stage.link.report.sessions), detail=detail)
+            sessions = len(stage.link.report.sessions)
+            log.error("stage_lost", stage=stage.name, pid=stage.process.pid, sessions=sessions, detail=detail)
             await stage.aclose()
             while not await self._starts_again(port):  # noqa: ASYNC110 (nobody tells when one can start)
                 await asyncio.sleep(START_AGAIN_AFTER_S)
