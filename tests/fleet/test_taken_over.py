@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
+import structlog.testing
 
 from tests.fleet.test_remote_stages import TOKEN, UNREACHABLE, remote_stage, spec, until_finished
+from visavis.engine.output import Output
 from visavis.errors import HandOverBegun, PerformerLost, StaleOwner
+from visavis.fleet import moves
 from visavis.fleet.admission import Limits
 from visavis.fleet.identity import ServerIdentity
 from visavis.fleet.performer import StagePerformer
 from visavis.fleet.remote import RemoteStages
 from visavis.fleet.stages import StageFleet
+from visavis.stage.fence import StageCutOff
 from visavis.stage.port.address import Address
 from visavis.stage.port.events import PerformerEnded, PlaybackFinished, PlaybackStarted
 from visavis.stage.port.messages import PORT_VERSION, TakenOver
 from visavis.stage.port.values import Speech
 from visavis.stage.port.versions import TELLS_NOT_HERE
+from visavis.stage.session import StageSession
 from visavis.stage.stage import Stage
 
 pytestmark = pytest.mark.anyio
 
 
-def fleet_of(server_id: str, address: Address, cert: Path, *, owns: bool = True) -> StageFleet:
+def fleet_of(server_id: str, address: Address, cert: Path, *, owns: Callable[[], bool] = lambda: True) -> StageFleet:
     supply = RemoteStages(
         addresses=(address,),
         token=TOKEN,
@@ -33,7 +39,7 @@ def fleet_of(server_id: str, address: Address, cert: Path, *, owns: bool = True)
         ca_file=cert,
         identity=ServerIdentity(server_id=server_id),
     )
-    return StageFleet(supply, limits=Limits(measured=False), open_all=True, owns_sessions=lambda: owns)
+    return StageFleet(supply, limits=Limits(measured=False), open_all=True, owns_sessions=owns)
 
 
 async def test_speech_that_takes_long_to_be_told_is_not_overtaken_by_its_own_events(tmp_path: Path) -> None:
@@ -105,7 +111,7 @@ async def failing(*_: object, **__: object) -> TakenOver:
 
 async def test_a_server_that_may_have_lost_its_sessions_opens_none_again(tmp_path: Path) -> None:
     async with remote_stage(tmp_path) as (address, cert):
-        fleet = fleet_of("first", address, cert, owns=False)
+        fleet = fleet_of("first", address, cert, owns=lambda: False)
         await fleet.start()
         performer = await fleet.allocate(spec(tmp_path))
         fleet._stages[0].link.abort()  # the network fails for a moment
@@ -120,4 +126,61 @@ async def test_a_server_that_may_have_lost_its_sessions_opens_none_again(tmp_pat
         performer.leave()
         assert [event async for event in events][-1] == PerformerEnded(reason="taken")
         assert fleet.capacity().sessions == 0
+        await fleet.aclose()
+
+
+async def test_a_link_that_breaks_while_the_database_is_away_ends_no_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for the database, however long, and then has its time to move."""
+    monkeypatch.setattr(moves, "MOVE_WITHIN_S", 0.3)
+    monkeypatch.setattr(moves, "RETRY_AFTER_S", 0.05)
+    async with remote_stage(tmp_path) as (address, cert):
+        away = False
+        fleet = fleet_of("first", address, cert, owns=lambda: not away)
+        await fleet.start()
+        performer = await fleet.allocate(spec(tmp_path))
+        away = True
+        fleet._stages[0].link.abort()
+        await asyncio.sleep(1.0)
+        assert performer.moving and not performer.ended
+        away = False
+        await performer.speak(msgspec.structs.replace(SPEECH, utterance_id="a", final=True))
+        assert [type(event) async for event in until_finished(performer.events())][-1] is PlaybackFinished
+        await performer.end()
+        await fleet.aclose()
+
+
+async def test_what_is_said_before_a_server_knows_that_its_stage_was_cut_off_is_said_where_the_session_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut_off, publish = False, StageSession.publish_block
+
+    def publish_unless_cut_off(session: StageSession, now_ns: int) -> None:
+        if cut_off:
+            raise StageCutOff
+        publish(session, now_ns)
+
+    async def fail(*_: object) -> None:
+        raise RuntimeError("a fault of the stage")
+
+    monkeypatch.setattr(StageSession, "publish_block", publish_unless_cut_off)
+    monkeypatch.setattr(StageSession, "set_output", fail)
+    async with remote_stage(tmp_path) as (address, cert):
+        fleet = fleet_of("first", address, cert)
+        await fleet.start()
+        performer = await fleet.allocate(spec(tmp_path))
+        with structlog.testing.capture_logs() as logs:
+            cut_off = True
+            async with asyncio.timeout(20):
+                while not [one for one in logs if one["event"] == "session_left"]:  # noqa: ASYNC110 (a log tells nobody)
+                    await asyncio.sleep(0.005)
+            cut_off = False
+            assert not performer.moving, "it has not told its server"
+            await performer.speak(msgspec.structs.replace(SPEECH, utterance_id="a", final=True))
+            assert [type(event) async for event in until_finished(performer.events())][-1] is PlaybackFinished
+            with pytest.raises(PerformerLost, match="a fault of the stage"):
+                await performer.set_output(Output())
+            assert not performer.moving, "it performs the session, so the call itself has failed"
+            await performer.end()
         await fleet.aclose()

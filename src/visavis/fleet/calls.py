@@ -11,7 +11,7 @@ from functools import partial
 
 import structlog
 
-from visavis.errors import VisavisError
+from visavis.errors import PerformerLost, VisavisError
 from visavis.fleet.link import StageLink
 from visavis.stage.port.messages import Command, Done, Interrupt, Offer, RemoveViewer, Result, ViewerRemoved
 from visavis.stage.port.values import Spoken
@@ -28,6 +28,9 @@ class _Call:
 class Calls:
     """`link`: of the session's stage, None while it has none: then calls wait. `carried_out` is told every command and
     its result, before any event that follows it; but no command that was carried out before.
+
+    A stage that does not perform the session refuses its calls, before its next heartbeat tells so: until then it is
+    not known whether they wait for another stage (`lose_link`), or have failed (`is_performed`).
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class Calls:
         self._session_id, self._epoch, self._carried_out = session_id, epoch, carried_out
         self.link: StageLink | None = link
         self._waiting: dict[_Call, None] = {}  # in the order of the calls
+        self._refused: dict[_Call, PerformerLost] = {}  # some of those
 
     @property
     def are_answered(self) -> bool:
@@ -53,8 +57,15 @@ class Calls:
     def lose_link(self) -> None:
         """The stage is lost: keep the calls for the next one. A viewer who was to be removed is gone."""
         self.link = None
+        self._refused.clear()
         for call in [one for one in self._waiting if isinstance(one.command, RemoveViewer)]:
             self._answer(call, ViewerRemoved(was_there=False))
+
+    def is_performed(self) -> None:
+        """The stage has told that it performs the session: the calls that it has refused have failed."""
+        refused, self._refused = self._refused, {}
+        for call, error in refused.items():
+            self._answer(call, error)
 
     def take_interrupts(self) -> int:
         """Answer the interrupts that wait, because no stage plays anything; return the highest `through`, 0 if none."""
@@ -92,6 +103,11 @@ class Calls:
     def _answered(self, call: _Call, link: StageLink, result: Result | VisavisError | None) -> None:
         if result is None or link is not self.link:
             return  # the stage is lost: the call waits for the next one
+        if isinstance(result, PerformerLost) and link.alive:
+            if not self._refused:
+                link.ask()
+            self._refused[call] = result
+            return
         repeated = isinstance(result, Spoken | Done) and result.repeated
         if not isinstance(result, VisavisError) and not repeated:
             self._carried_out(call.command, result)
@@ -99,6 +115,7 @@ class Calls:
 
     def _answer(self, call: _Call, result: Result | VisavisError) -> None:
         self._waiting.pop(call, None)
+        self._refused.pop(call, None)
         if call.answer.done():
             return
         if isinstance(result, VisavisError):

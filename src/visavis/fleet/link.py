@@ -242,6 +242,12 @@ class StageLink:
                 await self.settle()
         await self.aclose()
 
+    def ask(self) -> None:
+        """Ask the stage at once what it performs: its next `Pong` tells."""
+        if self.alive:
+            with contextlib.suppress(LinkBroken):  # it does not read: `watch` finds it silent
+                self._ping()
+
     def _ping(self) -> None:
         self._link.send(Ping())
         self._pings += 1

@@ -18,7 +18,9 @@ from visavis.fleet.suspects import Suspects
 from visavis.stage.port.events import PerformerEnded
 from visavis.stage.port.messages import End
 
-MOVE_WITHIN_S = 10.0  # then a session for which no stage could be opened ends
+# Then a session for which no stage could be opened ends; not counted while another server may own it, because the
+# database is away.
+MOVE_WITHIN_S = 10.0
 RETRY_AFTER_S = 0.5
 
 log = structlog.get_logger("visavis.fleet")
@@ -115,6 +117,7 @@ class Moves:
             except NoCapacity as error:
                 self._give_up(performer, lost, f"no other has a place for it ({error.message})")
             except PerformerLost as error:
+                deadline_s = self._waits_until(deadline_s)
                 if time.monotonic() >= deadline_s:
                     self._give_up(performer, lost, f"no other could be opened ({error.message})")
                 else:
@@ -123,6 +126,14 @@ class Moves:
                 log.exception("session_move_failed", session_id=performer.session_id)
                 self._give_up(performer, lost, "its move has failed")
         return None
+
+    def _waits_until(self, deadline_s: float) -> float:
+        """Return the deadline of a move, which begins anew while another server may own the session."""
+        try:
+            self._places.check_owner()
+        except PerformerLost:
+            return time.monotonic() + MOVE_WITHIN_S
+        return deadline_s
 
     async def _open(
         self, performer: StagePerformer, stage: ConnectedStage, lost: LostStage, *, deadline_s: float
@@ -136,7 +147,9 @@ class Moves:
             if stage_died:
                 await stage.lost.wait()  # then it is known which sessions are suspected
             self._places.placed(performer)
-            if not stage_died or time.monotonic() >= deadline_s:
+            if (later_s := self._waits_until(deadline_s)) > deadline_s:
+                await self._move_all([performer], lost, deadline_s=later_s)
+            elif not stage_died or time.monotonic() >= deadline_s:
                 self._give_up(performer, lost, f"another could not open it ({error.message})")
             elif not self._is_over(performer, lost):
                 await self._move_all([performer], lost, deadline_s=deadline_s)

@@ -248,6 +248,10 @@ class StagePerformer:
         self.lose_stage()
         self._in_background, self._on_ended = in_background, on_ended
 
+    def is_performed(self) -> None:
+        """Its stage has told that it performs the session."""
+        self._calls.is_performed()
+
     def _drop_speech(self, *, through: int) -> None:
         self.kept.line.interrupt(through=through)
         for end in self.kept.speech.drop(through=through):

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import msgspec
 import structlog
 
-from visavis.errors import NoCapacity, PerformerLost, StaleOwner, VisavisError
+from visavis.errors import NoCapacity, PerformerLost, StaleOwner, StorageUnusable, VisavisError
 from visavis.fleet.moves import LostStage
 from visavis.fleet.performer import StagePerformer
 from visavis.fleet.port import Adopted, Capacity, Cores, Fleet, FleetRoom, Performer, Place
@@ -35,7 +35,8 @@ LOOKS_EVERY = 4  # of these: at what all machines have room for
 FORGETS_EVERY = 14_400  # of these: an hour
 IDLE_FOR_S = 60.0  # a machine without sessions of this server is let go after so long
 RELEASE_WITHIN_S = 5.0
-PLACE_AGAIN_WITHIN_S = 10.0  # then a session whose machine is lost, and for which there is no place, ends
+# Then a session whose machine is lost, and for which there is no place, ends; not counted while the database is away.
+PLACE_AGAIN_WITHIN_S = 10.0
 TRY_AGAIN_S = 0.5
 EARLY_AGAIN_S = 1.0  # for a session that leaves a machine which still performs it
 LOST, DRAINS = "its machine is lost", "its machine stops"
@@ -340,6 +341,8 @@ class PlacedFleet:
                 return
             except VisavisError as error:  # no machine has room or can be reached, or the database is away
                 reason = f"no other has a place for it ({error.message})"
+                if isinstance(error, StorageUnusable):
+                    until_s = asyncio.get_running_loop().time() + PLACE_AGAIN_WITHIN_S
                 await self._release_shielded(performer.session_id)
             except Exception:  # the outermost edge of a move
                 log.exception("session_move_failed", session_id=performer.session_id)

@@ -624,6 +624,10 @@ class StageFleet:
 
         Sessions that are being opened or ended are left alone: their answer is on its way.
         """
+        for session_id in stage.link.sessions & epochs.keys():
+            performer = self._performers.get(session_id)
+            if performer is not None and performer.link is stage.link:
+                performer.is_performed()
         for session_id in stage.link.sessions - epochs.keys() - self._opening:
             performer = self._performers.get(session_id)
             if performer is not None and not performer.ending:
