@@ -41,6 +41,8 @@ class FakeSession:
     update_gate: anyio.Event | None = None  # when set, update waits for it
     note_gate: anyio.Event | None = None  # when set, take_note and flush wait for it
     broken_notes: bool = False
+    owner_gate: anyio.Event | None = None  # when set, is_ours waits for it
+    lost: bool = False  # another server owns it
     output: Output = DEFAULT_OUTPUT
     interrupts: list[tuple[int, int]] = field(default_factory=list)  # each `through`, and the length of `spoken` then
     dropped: list[int] = field(default_factory=list)  # numbers of the speech that came after its interrupt
@@ -59,6 +61,11 @@ class FakeAttachedSession(AttachedSession):
         self.session = session
         self.taken_over = anyio.Event()
         self._send, self._receive = anyio.create_memory_object_stream[SessionEvent](100)
+
+    async def is_ours(self) -> bool:
+        if self.session.owner_gate is not None:
+            await self.session.owner_gate.wait()
+        return not self.session.lost
 
     async def speak(self, speech: Speech) -> Spoken:
         self.session.speak_calls += 1

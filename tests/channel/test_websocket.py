@@ -275,6 +275,30 @@ async def test_an_interrupt_that_has_arrived_counts_though_its_channel_must_leav
     assert session.spoken.count("interrupt") == 1 and session.detached == 1
 
 
+@pytest.mark.parametrize("features", [["playback"], ["playback", "resume"]])
+@pytest.mark.parametrize("lost", [True, False])
+async def test_a_server_that_slept_tells_nothing_before_it_knows_whose_the_session_is(
+    features: list[str], lost: bool
+) -> None:
+    """What it told its client, the server that has the session by then would not know."""
+    session = FakeSession(token="token")
+    async with serving(session) as address, connect(address) as client:
+        await send(client, type="session.init", session_id="sess_1", session_token="token", features=features)
+        assert (await receive(client))["type"] == "connection.established"
+        assert session.attached is not None
+        session.owner_gate = anyio.Event()
+        session.attached.emit(PlaybackStarted(utterance_id="a"))
+        with anyio.move_on_after(0.1):
+            raise AssertionError(await client.recv())
+        session.lost = lost
+        session.owner_gate.set()
+        if lost:
+            session.attached.emit(ServerChanges(taken=True))
+            assert (await wait_for_close(client))[0] == 1012
+        else:
+            assert (await receive(client))["type"] == "agent.playback.started"
+
+
 async def test_a_client_that_vanishes_is_detached_and_its_speech_is_kept() -> None:
     session = FakeSession(token="token")
     async with serving(session) as address:

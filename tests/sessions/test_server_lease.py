@@ -10,7 +10,10 @@ import structlog.testing
 from sqlalchemy import delete, select, update
 
 from tests.store.fleet_database import let_pass
+from visavis.errors import StorageUnusable
+from visavis.sessions import server_lease
 from visavis.sessions.server_lease import ServerLease
+from visavis.stage.fence import now_ns
 from visavis.store.database import Database
 from visavis.store.leases import ABANDONED_AFTER_MS, NOW_MS, RENEW_EVERY_S, Leases
 from visavis.store.models import servers
@@ -96,3 +99,27 @@ async def until_renewed(database: Database) -> None:
         return await seen() > first
 
     await until(is_renewed)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_a_server_that_slept_is_certain_whose_its_sessions_are_when_it_has_asked_the_database(
+    database: Database, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    slept_ns = [0]
+    monkeypatch.setattr(server_lease, "now_ns", lambda: now_ns() + slept_ns[0])
+
+    async def renew(*_: object) -> bool:
+        raise StorageUnusable("The database is away")
+
+    async with ServerLease.held(database, server_id="one") as one, anyio.create_task_group() as tasks:
+        await one.until_certain()
+        slept_ns[0] = 3_000_000_000
+        with anyio.move_on_after(0.1) as waiting:
+            await one.until_certain()
+        assert waiting.cancelled_caught
+        if not is_there:  # then nobody takes anything
+            monkeypatch.setattr(Leases, "renew", renew)
+        tasks.start_soon(one.run)
+        with anyio.fail_after(WITHIN_S):
+            await one.until_certain()
+        tasks.cancel_scope.cancel()

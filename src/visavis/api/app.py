@@ -244,6 +244,7 @@ async def _open(
         voices=voices,
         observer=observer,
         placing=directory,
+        until_certain=server_lease.until_certain,
     )
     ledger = UsageStore(database)
     places = PlaceStore(database, server_id=identity.server_id)

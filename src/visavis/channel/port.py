@@ -97,6 +97,12 @@ class AttachedSession(Protocol):
     session_id: str
     taken_over: anyio.Event
 
+    async def is_ours(self) -> bool:
+        """Whether no other server owns the session; waits while that is not known. Asked before each message: what this
+        server tells a client, the next one must know.
+        """
+        ...
+
     async def speak(self, speech: Speech) -> Spoken:
         """Like `fleet.port.Performer.speak`, after the text that came before; numbers count from this channel's first
         message.

@@ -494,7 +494,11 @@ class _Connection:
         return self.close_code is None and not self.client_left
 
     async def _send_one(self, action: Action) -> bool:
-        """Send a message or the close; return False if the client has left. Raises `_ClientDisconnected`."""
+        """Send a message or the close; return False if the client has left. Raises `_ClientDisconnected`. The client
+        of a session that is another server's by now gets the close alone.
+        """
+        if not isinstance(action, Close) and self.session is not None and not await self.session.is_ours():
+            return True
         if not self._is_here:
             return False
         with anyio.move_on_after(SEND_TIMEOUT_S) as self.sending:

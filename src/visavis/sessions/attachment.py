@@ -73,6 +73,10 @@ class AttachableSession(Protocol):
         """An interrupt of the channel was confirmed, so long after it had come."""
         ...
 
+    async def is_ours(self) -> bool:
+        """Like `channel.port.AttachedSession.is_ours`."""
+        ...
+
     def begin_conversation(self, pack: Callable[[int], bytes]) -> int:
         """Like `channel.port.AttachedSession.begin_conversation`."""
         ...
@@ -141,6 +145,9 @@ class Attachment:
 
     async def set_state(self, state: SettableState, *, message: int = 0) -> None:
         await _unless_taken(self._performer().set_state(state, message=message))
+
+    async def is_ours(self) -> bool:
+        return await self._session.is_ours()
 
     def begin_conversation(self, pack: Callable[[int], bytes]) -> int:
         return self._session.begin_conversation(pack)

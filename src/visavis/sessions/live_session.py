@@ -68,6 +68,10 @@ SPEECH_STARTS_WITHIN_S = 0.5
 log = structlog.get_logger()
 
 
+async def certain() -> None:
+    """Of a server that shares its database with no other: its sessions are its own."""
+
+
 class LiveSession:
     """A session that is performed. `run` returns when it is over."""
 
@@ -88,7 +92,9 @@ class LiveSession:
         own_room: bool = True,
         has_agent: bool = False,
         voices: Voices | None = None,
+        until_certain: Callable[[], Awaitable[None]] = certain,
     ) -> None:
+        self._until_certain = until_certain
         self.record = record  # as it was started
         self.session_id, self.key_id = record.id, record.key_id
         self.performer = performer
@@ -391,6 +397,11 @@ class LiveSession:
         self.taken = True
         self.leave_channel(taken=True)
         self._over.set()
+
+    async def is_ours(self) -> bool:
+        """See `channel.port.AttachedSession.is_ours`."""
+        await self._until_certain()
+        return not self.taken
 
     def begin_conversation(self, pack: Callable[[int], bytes]) -> int:
         """See `channel.port.AttachedSession.begin_conversation`."""

@@ -8,7 +8,7 @@ alone. Every end of a session goes through `LiveSessions.end`: the end is decide
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from hmac import compare_digest
@@ -45,7 +45,7 @@ from visavis.sessions.deadlines import Deadlines, GracePeriods
 from visavis.sessions.ends import WAIT_S, Ends, SessionEnd
 from visavis.sessions.isolated_tasks import IsolatedTasks, Vitals
 from visavis.sessions.lifecycle import EndReason, Status, Transition, next_status
-from visavis.sessions.live_session import LiveSession
+from visavis.sessions.live_session import LiveSession, certain
 from visavis.sessions.live_table import LiveTable
 from visavis.sessions.metering import SessionClock, ended_at_ms
 from visavis.sessions.observer import Observer
@@ -93,7 +93,9 @@ class LiveSessions:
         observer: Observer | None = None,
         placing: Placing | None = None,
         clock_ms: Callable[[], int] = now_ms,
+        until_certain: Callable[[], Awaitable[None]] = certain,
     ) -> None:
+        """`until_certain`: see `ServerLease`."""
         self._accounts = accounts
         self._placing = placing
         self.browser_tokens = browser_tokens
@@ -105,6 +107,7 @@ class LiveSessions:
         self._path_prefix = path_prefix  # of this server's public addresses
         self._release_room = release_room  # called with the `room_name` of a session that has ended
         self._voices = voices  # that speak text
+        self._until_certain = until_certain
         self._vitals = vitals
         self._feed = feed
         self.observer = observer or Observer()
@@ -197,6 +200,7 @@ class LiveSessions:
             own_room=isinstance(spec.room, EmbeddedRoomSpec),
             has_agent=isinstance(spec.room, LiveKitRoomSpec),
             voices=self._voices,
+            until_certain=self._until_certain,
         )
 
     def effective_options(self, record: SessionRecord, *, most_ms: int | None) -> SessionOptions:

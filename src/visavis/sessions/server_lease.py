@@ -15,6 +15,9 @@ from visavis.stage.fence import CUT_OFF_AFTER_NS, now_ns
 from visavis.store.database import Database
 from visavis.store.leases import RENEW_EVERY_S, Lease, Leases
 
+# A process that did not run for so long has slept; others may have taken its sessions meanwhile.
+PULSE_EVERY_S, SLEPT_NS = 0.1, 500_000_000
+CHECK_EVERY_S = 0.02
 GONE_AFTER_MS = 20_000  # a server that has not renewed its lease for so long grants no share of limits
 
 log = structlog.get_logger()
@@ -30,6 +33,8 @@ class ServerLease:
         self._renewed_ns = 0  # when the renewal was asked for that has succeeded last
         self._checked_epoch = None if lease is None else lease.epoch  # see `checked`
         self._kept = self._left = False  # set by `keep` and `leave`
+        self._pulse_ns = now_ns()  # when this process was last seen to run
+        self._woke_ns: int | None = None  # set when it has slept, until the database has answered, or is away
 
     @classmethod
     @asynccontextmanager
@@ -71,6 +76,31 @@ class ServerLease:
             return True
         return not self.to_be_checked and now_ns() - self._renewed_ns < CUT_OFF_AFTER_NS
 
+    async def until_certain(self) -> None:
+        """Wait while others may have taken sessions of this server without its knowledge: it slept, and has not asked
+        the database since, or has not looked whose its sessions are. While the database is away nobody takes any.
+        """
+        while self._is_uncertain():  # noqa: ASYNC110 (the renewal tells nobody)
+            await anyio.sleep(CHECK_EVERY_S)
+
+    def _is_uncertain(self) -> bool:
+        if self._leases is None:
+            return False
+        self._note_pulse()
+        slept = self._woke_ns is not None and now_ns() - self._renewed_ns >= CUT_OFF_AFTER_NS
+        return slept or self.to_be_checked
+
+    def _note_pulse(self) -> None:
+        at_ns = now_ns()
+        if at_ns - self._pulse_ns > SLEPT_NS:
+            self._woke_ns = at_ns
+        self._pulse_ns = at_ns
+
+    async def _pulse(self) -> None:
+        while True:
+            self._note_pulse()
+            await anyio.sleep(PULSE_EVERY_S)
+
     @property
     def to_be_checked(self) -> bool:
         """Whether the lease is another one than before: others may have taken sessions over since."""
@@ -103,16 +133,29 @@ class ServerLease:
         """Renew it. If others have ended it while this server slept, take it again; but not from another server of this
         name, to which this one is being handed over.
         """
-        while self._leases is not None and self._lease is not None and not self._left:
+        if self._leases is None:
+            return
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._pulse)
+            await self._renew(self._leases)
+            tasks.cancel_scope.cancel()
+
+    async def _renew(self, leases: Leases) -> None:
+        while not self._left:
             await anyio.sleep(RENEW_EVERY_S)
+            self._note_pulse()
+            asked_ns = now_ns()
             try:
-                self._lease = await self._renewed(self._leases, self._lease)
+                self._lease = await self._renewed(leases, self.lease)
             except StorageUnusable as error:  # sessions go on, and nobody can take them
                 if not self._failed:
                     log.warning("server_lease_not_renewed", problem=error.message)
                 self._failed = True
             else:
                 self._failed = False
+            self._note_pulse()
+            if self._woke_ns is not None and asked_ns >= self._woke_ns:
+                self._woke_ns = None
 
     async def _renewed(self, leases: Leases, lease: Lease) -> Lease:
         """Return what this server holds now. Raises `StorageUnusable`."""
