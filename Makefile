@@ -6,6 +6,7 @@ BOT ?= livekit
 UV := .uv/bin/uv
 
 .PHONY: help demo livekit-demo setup test lint web web-check bench eval-lips eval-face attacks faults fuzz networks
+.PHONY: fleet-faults
 .PHONY: conformance pipecat wheels wheelhouse wheels-check arm64-check dependencies-check
 .PHONY: container-check compose-check fleet-check chart-check service-check webkit-check clean
 
@@ -18,6 +19,7 @@ help:
 	@echo "make lint | bench | web        static checks | benchmarks | rebuild the pages"
 	@echo "make attacks                   attack a server at full size: connections, memory, event loop"
 	@echo "make faults                    break a server at full size: database, stages, stopping"
+	@echo "make fleet-faults              break a fleet of ten machines in network namespaces for an hour (root; SECONDS=60)"
 	@echo "make fuzz                      send whatever can be sent to a channel and as sound: half an hour"
 	@echo "make conformance               run LiveKit's agents against real servers, and measure them"
 	@echo "make networks                  measure the room page behind bad networks, and its start"
@@ -70,6 +72,13 @@ attacks: setup
 faults: setup
 	@VISAVIS_FAULTS=full sh scripts/test tests/faults tests/test_disks.py tests/bench --timeout=1800 \
 		-o faulthandler_timeout=4000
+
+# What a fleet survives: three servers, four machines of stages, PostgreSQL and nginx, each in a network namespace of its
+# own. Minutes of named faults, then an hour of faults at random (SECONDS=60 for less). Needs root.
+fleet-faults: setup
+	@[ "$$(id -u)" = 0 ] || { echo "make fleet-faults makes network namespaces: run it as root" >&2; exit 1; }
+	@VISAVIS_FAULTS_S="$(or $(SECONDS),3600)" sh scripts/test tests/fleet_faults/named_faults.py \
+		tests/fleet_faults/random_faults.py -x -s --timeout=0 -o faulthandler_timeout=0
 
 # LiveKit's agents, the newest and an old release, against real servers, and pages of others: minutes. Files are named
 # one by one: beside their folder pytest passes over those that are not called test_*.
