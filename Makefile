@@ -19,7 +19,7 @@ help:
 	@echo "make lint | bench | web        static checks | benchmarks | rebuild the pages"
 	@echo "make attacks                   attack a server at full size: connections, memory, event loop"
 	@echo "make faults                    break a server at full size: database, stages, stopping"
-	@echo "make fleet-faults              break a fleet of ten machines in network namespaces for an hour (root; SECONDS=60)"
+	@echo "make fleet-faults              break a fleet in network namespaces for an hour (root; SECONDS=60: less)"
 	@echo "make fuzz                      send whatever can be sent to a channel and as sound: half an hour"
 	@echo "make conformance               run LiveKit's agents against real servers, and measure them"
 	@echo "make networks                  measure the room page behind bad networks, and its start"
@@ -73,8 +73,8 @@ faults: setup
 	@VISAVIS_FAULTS=full sh scripts/test tests/faults tests/test_disks.py tests/bench --timeout=1800 \
 		-o faulthandler_timeout=4000
 
-# What a fleet survives: three servers, four machines of stages, PostgreSQL and nginx, each in a network namespace of its
-# own. Minutes of named faults, then an hour of faults at random (SECONDS=60 for less). Needs root.
+# What a fleet survives: three servers, four machines of stages, PostgreSQL and nginx, each in a network namespace of
+# its own. Minutes of named faults, then an hour of faults at random (SECONDS=60 for less). Needs root.
 fleet-faults: setup
 	@[ "$$(id -u)" = 0 ] || { echo "make fleet-faults makes network namespaces: run it as root" >&2; exit 1; }
 	@VISAVIS_FAULTS_S="$(or $(SECONDS),3600)" sh scripts/test tests/fleet_faults/named_faults.py \

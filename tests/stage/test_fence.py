@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -41,6 +41,21 @@ async def performed(server: RawServer) -> set[str]:
     return set(message.epochs)
 
 
+@contextlib.asynccontextmanager
+async def held_lease(shared: SharedFence) -> AsyncIterator[None]:
+    async def hold() -> None:
+        while True:
+            shared.heard(now_ns())
+            await asyncio.sleep(0.05)
+
+    holding = asyncio.create_task(hold())
+    try:
+        yield
+    finally:
+        holding.cancel()
+        await asyncio.wait((holding,))
+
+
 def test_whoever_hears_one_of_both_goes_on_and_a_stage_in_no_fleet_always(shared: SharedFence) -> None:
     fence = Fence.at(shared.descriptor)
     long_ago_ns = now_ns() - CUT_OFF_AFTER_NS - 1
@@ -60,10 +75,10 @@ async def test_a_session_goes_on_while_its_server_or_the_database_is_heard_and_i
         async with running_stage(tmp_path, fence=shared.descriptor) as address:
             heard = await RawServer.connect_and_admit(address, hello(owner_grace_s=30.0, server_id="heard"))
             lost = await RawServer.connect_and_admit(address, hello(owner_grace_s=30.0, server_id="lost"))
-            shared.heard(now_ns())
-            assert isinstance(await heard.open_session("a", tmp_path), Answer)
-            assert isinstance(await lost.open_session("b", tmp_path), Answer)
-            await lost.vanish()
+            async with held_lease(shared):
+                assert isinstance(await heard.open_session("a", tmp_path), Answer)
+                assert isinstance(await lost.open_session("b", tmp_path), Answer)
+                await lost.vanish()
             until_ns = now_ns() + CUT_OFF_AFTER_NS * 4 // 3
             while now_ns() < until_ns:  # the lease holds
                 shared.heard(now_ns())
