@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
+import structlog.testing
 
 from tests.packs import place_pack
 from tests.stage.stage_harness import RawServer, hello, running_stage
@@ -164,3 +166,22 @@ async def test_a_session_comes_back_to_the_server_that_had_it_before(tmp_path: P
         ends = [event.event for event in one.events if isinstance(event.event, PlaybackFinished)]
         assert ends == before, "nobody has acknowledged it"
         assert await can_speak(one, number=2, epoch=3)
+
+
+async def test_a_stage_logs_who_owns_its_sessions_and_whose_commands_it_refuses(tmp_path: Path) -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with running_stage(tmp_path) as address:
+            first = await RawServer.connect_and_admit(address, hello(server_id="first"))
+            other = await RawServer.connect_and_admit(address, hello(server_id="other"))
+            await open_owned(first, tmp_path)
+            await take(other, 6)
+            assert isinstance(await first.request("s", speak(1)), Refusal)
+            await other.request("s", End(), epoch=2)
+    names = ("session_opened", "session_taken_over", "command_refused", "session_left")
+    told = [log for log in logs if log["event"] in names]
+    assert [log["event"] for log in told] == list(names)
+    opened, taken, refused, left = told
+    assert (opened["server_id"], opened["ownership"], opened["pid"]) == ("first", 5, os.getpid())
+    assert (taken["server_id"], taken["ownership"], taken["before"]) == ("other", 6, "first")
+    assert (refused["server_id"], refused["command"]) == ("first", "Speak")
+    assert (left["ownership"], left["pid"]) == (6, os.getpid()) and left["silent_s"] >= 0
