@@ -1,15 +1,19 @@
-"""A schema that two versions use: what a migration may change, and a store that goes on, and opens again, while a newer
-version has changed the schema.
+"""A schema that two versions use: what a migration may change, and whom it may hold up; and a store that goes on, and
+opens again, while a newer version has changed the schema.
 """
 
 from __future__ import annotations
+
+import asyncio
 
 import pytest
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
+from tests.postgresql import Cluster, drop_database, new_database
 from tests.store.fleet_database import add_sessions, keep, open_fleet, owner_of, steady_server
 from tests.store.test_stages import SMALL, room_for
 from visavis.errors import DatabaseUnusable
@@ -26,6 +30,7 @@ from visavis.store.stage_tokens import StageTokens
 from visavis.store.stages import StageStore
 
 pytestmark = pytest.mark.anyio
+WITHIN_S = 60.0  # a bound for a busy machine
 
 Schema = dict[str, str]
 """What programs rely on: columns, constraints, unique indexes and functions, each by a name of its own."""
@@ -169,3 +174,28 @@ async def change_as_a_newer_version(database: Database, *, oldest_reader: str) -
         await connection.execute(
             text("UPDATE alembic_version SET version_num = '9999', oldest_reader = :oldest"), values
         )
+
+
+async def test_a_migration_that_waits_for_a_dump_holds_up_nobody_else(postgresql_cluster: Cluster) -> None:
+    """A dump reads a table for an hour. Whoever wants to change it waits, and everybody else would wait behind that."""
+    url = new_database(postgresql_cluster, migrated=False)
+    engine = open_for_migrations(url)
+    async with engine.connect() as connection:
+        await connection.run_sync(migrate, "0021")
+        await connection.commit()
+    reads = "SELECT count(*) FROM servers"  # which 0022 changes
+    async with engine.connect() as dump, engine.connect() as other:
+        await dump.execute(text(reads))
+        with capture_logs() as logs:
+            opening = asyncio.create_task(Database.open(url))
+            while "waiting_for_database" not in [log["event"] for log in logs]:
+                async with asyncio.timeout(WITHIN_S):
+                    await other.execute(text(reads))
+                    await other.rollback()
+                await asyncio.sleep(0.01)
+        assert not opening.done() and "lock" in logs[0]["problem"]
+        await dump.rollback()
+        async with asyncio.timeout(WITHIN_S):
+            await (await opening).aclose()
+    await engine.dispose()
+    drop_database(postgresql_cluster, url)

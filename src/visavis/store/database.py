@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from visavis.errors import DatabaseUnusable, SettingInvalid, StorageUnusable
 from visavis.store import postgresql, sqlite
 from visavis.store.direct_reads import DirectReads
-from visavis.store.failures import is_unreachable, storage_problem, translated_database_errors
+from visavis.store.failures import is_locked, is_unreachable, storage_problem, translated_database_errors
 from visavis.store.file_system import check_place
 from visavis.store.kept_copy import forget_old_copies, keep_before_migration
 from visavis.store.postgresql import LastingConnection, open_beside, open_for_migrations, open_postgresql
@@ -302,7 +302,9 @@ async def _migrate(engine: AsyncEngine) -> None:
 
 
 async def _migrate_postgresql(url: str, *, wait_s: float) -> None:
-    """Run the migrations on a PostgreSQL that may be about to start."""
+    """Run the migrations on a PostgreSQL that may be about to start, and whose tables others may hold: tries again
+    until they let go.
+    """
     engine, tells = open_for_migrations(url), True
     deadline_s = anyio.current_time() + wait_s
     while True:
@@ -310,7 +312,8 @@ async def _migrate_postgresql(url: str, *, wait_s: float) -> None:
             await _migrate(engine)
             return
         except Exception as error:
-            if not is_unreachable(error) or anyio.current_time() >= deadline_s:
+            waits = is_locked(error) or (is_unreachable(error) and anyio.current_time() < deadline_s)
+            if not waits:
                 raise
             if tells:
                 log.warning("waiting_for_database", problem=storage_problem(error))

@@ -36,6 +36,7 @@ _STORAGE_STATES = frozenset(
     {"25006", "25P03", "25P04", "40001", "40P01", "55P03", "XX001", "XX002", "28000", "28P01", "3D000"}
 )
 _NO_ENTRY_STATES = frozenset({"28000", "28P01", "3D000"})
+_NO_LOCK_STATE = "55P03"
 
 
 @contextmanager
@@ -76,6 +77,11 @@ def storage_problem(error: Exception) -> str | None:
     if isinstance(state, str) and (state.startswith(_STORAGE_CLASSES) or state in _STORAGE_STATES):
         return str(getattr(found, "__cause__", None) or found)
     return None
+
+
+def is_locked(error: Exception) -> bool:
+    """Whether a statement has waited for a lock for as long as it may."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == _NO_LOCK_STATE
 
 
 def is_unreachable(error: Exception) -> bool:

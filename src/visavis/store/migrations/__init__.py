@@ -23,6 +23,9 @@ OLDEST_READER = "0022"
 takes away what they need raises it to its own revision: then all servers have to stop for it.
 """
 _LOCK = 0x7669736176  # of PostgreSQL: any number, the same in every version
+# So long a migration waits for a table of PostgreSQL that others read (a dump, for an hour). Everybody else waits
+# behind it, servers that renew their leases as well: those end after 2 s.
+LOCK_WITHIN_MS = 300
 
 
 def newest_revision() -> str:
@@ -69,7 +72,8 @@ def _can_be_read(connection: Connection) -> bool:
 
 def upgrade(connection: Connection) -> None:
     """Bring the schema to the newest version in the caller's transaction. Several processes may do this at once: one of
-    them does it, and the others wait.
+    them does it, and the others wait. Raises what `failures.is_locked` knows if others hold a table of PostgreSQL:
+    try again.
     """
     if has_newest_schema(connection):
         return
@@ -84,6 +88,8 @@ def upgrade(connection: Connection) -> None:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
     if has_newest_schema(connection):
         return
+    if not sqlite:
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_WITHIN_MS}ms'")
     # Imported here, because Alembic takes 12 MB of memory, and a server with an up-to-date schema does not need it.
     from alembic import command
     from alembic.config import Config
