@@ -9,13 +9,14 @@ from typing import Any
 
 import anyio
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from tests.conftest import Service, open_service
 from tests.store.fleet_database import let_pass, make_steady
 from visavis.sessions import sweep
 from visavis.sessions.sweep import sweep_sessions
 from visavis.store.database import Database
+from visavis.store.leases import NOW_MS
 from visavis.store.models import servers
 from visavis.timestamps import now_ms
 
@@ -187,3 +188,19 @@ async def test_after_a_pause_of_the_database_no_server_ends_what_the_others_perf
 async def steady_since_ms(database: Database, server_id: str) -> int:
     async with database.read() as connection:
         return int(await connection.scalar(select(servers.c.steady_since_ms).where(servers.c.id == server_id)) or 0)
+
+
+async def test_a_server_whose_lease_was_ended_and_taken_again_goes_on_telling_its_clients(two: Two) -> None:
+    """In no fleet nobody takes its sessions over, and nobody looks whose they are."""
+    session = await two.create(two.one)
+    await two.start(two.one, session)
+    held = two.one.services.server_lease
+    before = held.lease
+    async with two.database.write() as connection:
+        ended = {"ended_at_ms": NOW_MS, "epoch": servers.c.epoch + 1}
+        await connection.execute(update(servers).where(servers.c.id == before.id).values(**ended))
+    with anyio.fail_after(WITHIN_S):
+        while held.lease == before:  # noqa: ASYNC110 (nobody tells)
+            await anyio.sleep(0.02)
+    with anyio.fail_after(WITHIN_S / 4):
+        assert await two.one.services.live.table.running[session["session_id"]].is_ours()

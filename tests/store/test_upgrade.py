@@ -21,7 +21,7 @@ from visavis.errors import DatabaseUnusable
 from visavis.server import RunningServer
 from visavis.settings import Settings
 from visavis.store.database import Database
-from visavis.store.migrations import newest_revision
+from visavis.store.migrations import FOLDER, newest_revision
 
 KEPT = Path(__file__).parents[1] / "data/data-folder-0003.tar.xz"
 
@@ -108,3 +108,9 @@ def test_a_data_folder_of_an_earlier_build_keeps_its_keys_avatars_and_sessions(f
         assert get(f"/v1/sessions/{begun}")["session"]["status"] == "started"
     assert revision_of(folder) == newest_revision()
     assert next((folder / "avatars" / look / "portraits").glob("*/photo")).read_bytes() == photo
+
+
+def test_no_two_migrations_have_one_number() -> None:
+    """Alembic would run one of them, and say so in a warning."""
+    numbers = sorted(path.name.partition("_")[0] for path in (FOLDER / "versions").glob("[0-9]*.py"))
+    assert numbers == sorted(set(numbers))

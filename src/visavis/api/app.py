@@ -62,6 +62,7 @@ from visavis.sessions.browser_tokens import BrowserTokens
 from visavis.sessions.claims import Claims
 from visavis.sessions.deadlines import GracePeriods
 from visavis.sessions.isolated_tasks import IsolatedTasks, Vitals
+from visavis.sessions.live_session import certain
 from visavis.sessions.live_sessions import LiveSessions
 from visavis.sessions.meter import Meter
 from visavis.sessions.observer import Observer
@@ -244,7 +245,7 @@ async def _open(
         voices=voices,
         observer=observer,
         placing=directory,
-        until_certain=server_lease.until_certain,
+        until_certain=certain if placed is None else server_lease.until_certain,
     )
     ledger = UsageStore(database)
     places = PlaceStore(database, server_id=identity.server_id)

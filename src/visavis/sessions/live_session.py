@@ -69,7 +69,7 @@ log = structlog.get_logger()
 
 
 async def certain() -> None:
-    """Of a server that shares its database with no other: its sessions are its own."""
+    """Of a server that is in no fleet: nobody takes its sessions over, and nobody looks whose they are."""
 
 
 class LiveSession:
