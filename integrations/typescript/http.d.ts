@@ -2196,7 +2196,7 @@ export interface components {
     };
     /**
      * EffectiveOptions
-     * @description Whole seconds.
+     * @description Times in whole seconds.
      */
     EffectiveOptions: {
       /** Join Timeout */
@@ -2208,6 +2208,13 @@ export interface components {
        * @description Null without limit
        */
       max_duration: number | null;
+      /**
+       * Machine Labels
+       * @description Of the machine that performs the session
+       */
+      machine_labels: {
+        [key: string]: string;
+      };
     };
     /** EmbeddedRoom */
     EmbeddedRoom: {
@@ -3916,7 +3923,7 @@ export interface components {
     };
     /**
      * Options
-     * @description Whole seconds. What is left out or null is as the server and the plan have it.
+     * @description Times in whole seconds. What is left out or null is as the server and the plan have it.
      */
     Options: {
       /**
@@ -3937,6 +3944,13 @@ export interface components {
        * @default null
        */
       max_duration?: number | null;
+      /**
+       * Machine Labels
+       * @description In a fleet: only a machine with all these labels performs the session
+       */
+      machine_labels?: {
+        [key: string]: string;
+      };
     };
     /**
      * Output

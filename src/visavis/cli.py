@@ -7,7 +7,6 @@ the service.
 from __future__ import annotations
 
 import os
-import re
 import sys
 from contextlib import ExitStack
 from enum import StrEnum
@@ -20,6 +19,7 @@ from visavis import __version__
 from visavis.accounts.cli import accounts, keys, plans, stage_tokens
 from visavis.bench.load import Load
 from visavis.errors import DISK_ERRORS, FileUnusable, VisavisError
+from visavis.machine.labels import check_labels
 from visavis.refusals import translated_engine_errors
 from visavis.store.cli import database
 from visavis.webhooks.cli import webhooks
@@ -229,9 +229,11 @@ def _parse_labels(texts: list[str]) -> dict[str, str]:
     labels = {}
     for text in texts:
         name, _, value = text.partition("=")
-        if re.fullmatch("[A-Za-z0-9][A-Za-z0-9._/-]{0,62}", name) is None or not 0 < len(value) <= 63:
-            raise typer.BadParameter(f"--label {text}: write NAME=VALUE, for example region=eu")
         labels[name] = value
+        try:
+            check_labels(labels)
+        except ValueError as error:
+            raise typer.BadParameter(f"--label {text}: write NAME=VALUE, for example region=eu; {error}") from None
     return labels
 
 

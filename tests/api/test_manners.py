@@ -115,9 +115,9 @@ async def test_options_of_a_session_hold_within_the_plan_and_are_told(service: S
     await service.services.accounts.assign_plan(account.id, "short")
     assert "options" not in await create(service)
     long = await create(service, options={"max_duration": 3600, "join_timeout": 7})
-    assert long["options"] == {"join_timeout": 7, "room_empty_grace": 15, "max_duration": 120}
+    assert long["options"] == {"join_timeout": 7, "room_empty_grace": 15, "max_duration": 120, "machine_labels": {}}
     short = await create(service, options={"max_duration": 30, "room_empty_grace": 0})
-    assert short["options"] == {"join_timeout": 120, "room_empty_grace": 0, "max_duration": 30}
+    assert short["options"] == {"join_timeout": 120, "room_empty_grace": 0, "max_duration": 30, "machine_labels": {}}
     for created, lasts_s in ((long, 120), (short, 30)):
         session_id = created["session"]["session_id"]
         await service.client.put(f"/v1/sessions/{session_id}/start")
@@ -135,6 +135,14 @@ NO_OPTIONS: list[Any] = [
     {"join_timeout": 1.5},
     {"max_duration": True},
     {"max_duration": 604_801},
+    {"machine_labels": ["region"]},
+    {"machine_labels": {"region": 1}},
+    {"machine_labels": {"region": ""}},
+    {"machine_labels": {"region": "e\0u"}},
+    {"machine_labels": {"ré": "eu"}},
+    {"machine_labels": {"region": "x" * 64}},
+    {"machine_labels": {str(number): "x" for number in range(17)}},
+    {"machine_labels": {"region": "eu"}},  # this server is no fleet
 ]
 
 

@@ -87,6 +87,7 @@ async def test_a_session_is_placed_performed_and_gives_its_place_back(
             machine = await afterwards.enter_async_context(running(database, tmp_path, monkeypatch))
             (row,) = await machine.rows()
             await _perform(http, server, machine, row)
+            await _ask_for_labels(http, server, machine, row)
             await _move_within_the_machine(http, server, machine)
             await _move_to_another_machine(http, server, machine)
             await _leave_a_machine_that_stops(http, server, machine, monkeypatch)
@@ -127,6 +128,23 @@ async def _fleet_is_shown(http: httpx.AsyncClient, place_mcores: int) -> None:
         while wanted not in (shown := (await http.get("/metrics")).text):  # noqa: ASYNC110 (nobody tells)
             await asyncio.sleep(0.1)
     assert "visavis_fleet_machines 1.0" in shown
+
+
+async def _ask_for_labels(http: httpx.AsyncClient, server: LiveServer, machine: Machine, row: dict[str, Any]) -> None:
+    """The machine has the label region=eu."""
+    outcomes = []
+    for labels in ({"region": "eu"}, {"region": "us", "kind": "gpu"}):
+        body = {"avatar_id": server.look, "options": {"machine_labels": labels}}
+        created = (await http.post("/v1/sessions", json=body)).json()
+        assert created["options"]["machine_labels"] == labels
+        session_id = created["session"]["session_id"]
+        started = await http.put(f"/v1/sessions/{session_id}/start")
+        outcomes.append((started.status_code, (await place_of(machine.database, session_id))[0]))
+        if started.status_code == 200:
+            await SessionClient(http).end(session_id)
+    assert outcomes == [(200, row["id"]), (503, None)]
+    assert int(started.headers["retry-after"]) > 0
+    assert "No machine that takes sessions has the labels kind=gpu, region=us" in started.text
 
 
 async def _move_within_the_machine(http: httpx.AsyncClient, server: LiveServer, machine: Machine) -> None:

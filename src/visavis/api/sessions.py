@@ -37,7 +37,8 @@ from visavis.rooms.daily.library import is_installed as daily_is_installed
 from visavis.sessions.billing import SessionBill
 from visavis.sessions.claims import Claim
 from visavis.sessions.lifecycle import Status
-from visavis.sessions.options import BOUNDS, SessionOptions
+from visavis.sessions.options import MEMBERS as OPTIONS
+from visavis.sessions.options import SessionOptions
 from visavis.sessions.service import HOSTED, MAX_LISTED, OWN, InitialOutput
 from visavis.store.records import AnySession, KeyRecord, SessionRecord
 from visavis.timestamps import format_time_or_none
@@ -74,7 +75,7 @@ async def create(request: Request, services: ServicesDep, key: Caller, addresses
         raise AvatarIdRequired
     if not isinstance(avatar_id, str):
         raise InvalidRequest("avatar_id must be a string")
-    metadata, options = metadata_of(body), _options_of(request, body)
+    metadata, options = metadata_of(body), _options_of(request, body, services)
     claim = _claim_of(request)
     record = await services.sessions.made_by(claim)
     if claim is not None and record is not None:
@@ -116,7 +117,7 @@ async def _create_own(
     ratio = body.get("aspect_ratio", "4:3")
     if not isinstance(ratio, str) or ratio not in _RATIOS:
         raise InvalidAspectRatio("Invalid aspect_ratio", suggestion="Use 4:3, 3:4 or 1:1")
-    metadata, options = metadata_of(body), _options_of(request, body)
+    metadata, options = metadata_of(body), _options_of(request, body, services)
     text = body.get("avatar")
     if not isinstance(text, str) or not text:
         hint = "With room, the avatar's id is given as avatar" if body.get("avatar_id") is not None else None
@@ -158,12 +159,16 @@ async def _reply_created(
     return JSONResponse(shown, 201, headers=APPLIED if is_strict(request) else {})
 
 
-def _options_of(request: Request, body: dict[str, Any]) -> SessionOptions | None:
+def _options_of(request: Request, body: dict[str, Any], services: Services) -> SessionOptions | None:
     """Raises `InvalidRequest`."""
     if body.get("options") is None:
         return None
     options = SessionOptions.read(body["options"])
-    check_members(request, body["options"], BOUNDS, within="options.")
+    check_members(request, body["options"], OPTIONS, within="options.")
+    if options.machine_labels and not services.settings.fleet:
+        raise InvalidRequest(
+            "No machine of this server has labels", suggestion="Leave options.machine_labels out, or ask a fleet"
+        )
     return options
 
 

@@ -69,7 +69,8 @@ class Directory(Protocol):
 
     async def place(self, session_id: str, shape: SessionShape) -> PlaceOnMachine | None:
         """Take a place for a session that this server starts, or whose machine drains or has lost its lease; None if
-        there is no room. Raises `StaleOwner` if the session is not this server's to place.
+        there is no room. Raises `NoCapacity` if there is none on the machines that have the labels which the session
+        asks for, and `StaleOwner` if the session is not this server's to place.
         """
         ...
 
@@ -325,6 +326,8 @@ class PlacedFleet:
                 await asyncio.sleep(EARLY_AGAIN_S)
             else:
                 self._start_move(performer, await fleet.give_away(performer, DRAINS), place)
+        except NoCapacity:
+            await asyncio.sleep(EARLY_AGAIN_S)
         except VisavisError as error:
             log.warning("session_not_moved_early", session_id=spec.session_id, problem=error.message)
         finally:

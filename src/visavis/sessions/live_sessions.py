@@ -211,6 +211,7 @@ class LiveSessions:
             join_timeout_s=round(periods.join_timeout_s),
             room_empty_grace_s=round(periods.room_empty_grace_s),
             max_duration_s=None if lasts_ms is None else lasts_ms // 1000,
+            machine_labels=options.machine_labels,
         )
 
     async def adopt(self, record: SessionRecord, adopted: Adopted) -> None:

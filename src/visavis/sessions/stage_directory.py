@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import structlog
 
-from visavis.errors import StaleOwner
+from visavis.errors import NoCapacity, StaleOwner
 from visavis.fleet.placed import Machine, PlaceOnMachine, addresses_of
 from visavis.fleet.port import FleetRoom
+from visavis.machine.labels import shown
 from visavis.sessions.lifecycle import Status
+from visavis.sessions.options import options_of
 from visavis.sessions.server_lease import ServerLease
 from visavis.stage.port.report import SessionShape
 from visavis.store.records import SessionRecord
@@ -34,14 +36,31 @@ class StageDirectory:
             raise StaleOwner(f"The session {session_id} is another server's")
         if record.stage_id is not None and record.status == Status.CREATED:  # a start of before that has failed
             await self._stages.release(session_id, epoch=record.epoch)
-        placed = await self._stages.place(session_id, shape, epoch=record.epoch, by=self._server.lease)
+        labels = options_of(record.options).machine_labels
+        placed = await self._stages.place(session_id, shape, epoch=record.epoch, by=self._server.lease, labels=labels)
         if placed is None:
+            await self._check_labels(shape, labels)
             return None
         door = await self._stages.door(placed.stage_id)
         if door is None:  # its lease has ended since
             await self._stages.release(session_id, epoch=placed.epoch)
+            await self._check_labels(shape, labels)
             return None
         return PlaceOnMachine(machine=_machine(door), ownership=placed.epoch)
+
+    async def _check_labels(self, shape: SessionShape, labels: Mapping[str, str]) -> None:
+        """There is no place. Raises `NoCapacity` if the session asks for labels: machines that have them, or room."""
+        if not labels:
+            return
+        if (await self._stages.capacity(shape, labels=labels)).stages:
+            raise NoCapacity(
+                f"No machine of the fleet that has the labels {shown(labels)} has room for this session",
+                suggestion="Try again in a moment",
+            )
+        raise NoCapacity(
+            f"No machine that takes sessions has the labels {shown(labels)}",
+            suggestion="Start one that has them, or ask for others in options.machine_labels",
+        )
 
     async def machine_of(self, session_id: str) -> Machine | None:
         record = await self._sessions.get(session_id)

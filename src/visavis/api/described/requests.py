@@ -13,10 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from visavis.channel.handshake import MAX_HOLD_S
 from visavis.engine.motion.mood import EMOTIONS
 from visavis.engine.portrait.points import NAMES
+from visavis.machine import labels
 
 Colour = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$"})]
 _IMAGE = "An http(s) address, or base64 with or without its data: prefix"
 Image = Annotated[str, WithJsonSchema({"type": "string", "minLength": 1, "description": _IMAGE})]
+_LABEL = {"type": "string", "pattern": f"^{labels.PATTERN}$"}
+_LABELS: dict[str, Any] = {"type": "object", "maxProperties": labels.MAX_LABELS, "additionalProperties": _LABEL}
+Labels = Annotated[dict[str, str], WithJsonSchema(_LABELS)]
 EmotionName = Annotated[str, WithJsonSchema({"type": "string", "enum": list(EMOTIONS)})]
 
 
@@ -127,11 +131,14 @@ class CallersDailyRoom(Given):
 
 
 class Options(Given):
-    """Whole seconds. What is left out or null is as the server and the plan have it."""
+    """Times in whole seconds. What is left out or null is as the server and the plan have it."""
 
     join_timeout: int | None = Field(default=None, ge=1, le=86_400, description="Without a first viewer")
     room_empty_grace: int | None = Field(default=None, ge=0, le=86_400, description="After the last viewer has left")
     max_duration: int | None = Field(default=None, ge=1, le=604_800, description="At most what the plan allows")
+    machine_labels: Labels = Field(
+        default_factory=dict, description="In a fleet: only a machine with all these labels performs the session"
+    )
 
 
 class CreateHostedSession(Given):

@@ -84,11 +84,12 @@ class EndedHostedSession(Answer):
 
 
 class EffectiveOptions(Answer):
-    """Whole seconds."""
+    """Times in whole seconds."""
 
     join_timeout: int
     room_empty_grace: int
     max_duration: int | None = Field(description="Null without limit")
+    machine_labels: dict[str, str] = Field(description="Of the machine that performs the session")
 
 
 class HostedCreated(Created):
