@@ -3,62 +3,90 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec import structs
 
 from visavis.errors import SettingInvalid
-from visavis.fleet.admission import Limits, MachineState, StageState, places, room_cores
-from visavis.machine.network import MediaNetwork
-from visavis.stage.port.address import Address
+from visavis.fleet.admission import Limits, MachineState, StageState, places
 from visavis.stage.port.report import FrameCosts, SessionShape
 from visavis.store.stage_rows import Room
 from visavis.supervisor.command import run
-from visavis.supervisor.processes import ProcessOptions
-from visavis.supervisor.supervisor import SHAPE, room_of
+from visavis.supervisor.supervisor import NO_ROOM, SHAPE, room_of
 
 COSTS = FrameCosts(fixed_ms=2.0, per_mpx_ms=4.0)
-NOTHING = Room(room_mcores=0, frame_us=1, mpx_us=1)
+EACH = Room(room_mcores=0, frame_us=2_000, mpx_us=4_000).mcores_of(SHAPE)
 
 
-def machine(*sessions: int, cores: float = 2.0, others: float = 0.0, pace: int = 0) -> MachineState:
+def machine(
+    *sessions: int, cores: float = 2.0, others: float = 0.0, pace: int = 0, costs: FrameCosts = COSTS
+) -> MachineState:
     """Return a machine with so many sessions on each of its stages."""
-    stages = tuple(StageState(COSTS, (SHAPE,) * count) for count in sessions)
+    stages = tuple(StageState(costs, (SHAPE,) * count) for count in sessions)
     return MachineState(cores=cores, others=others, pace=pace, stages=stages)
 
 
-def options(limits: Limits) -> ProcessOptions:
-    listen = Address(host="127.0.0.1", port=0)
-    return ProcessOptions(listen=listen, count=2, cache=Path("cache"), network=MediaNetwork(), limits=limits)
+def told_by(state: MachineState | None, limits: Limits = Limits(), **more: Any) -> Room:  # noqa: B008  it is frozen
+    """Return the room of a machine whose sessions have the size with which they were opened."""
+    shapes = [] if state is None else [shape for stage in state.stages for shape in stage.shapes]
+    opened = [structs.replace(shape, viewers=0) for shape in shapes]
+    return room_of(state, opened, limits, **{"before": NO_ROOM, **more})
 
 
 @pytest.mark.parametrize("state", [machine(0, 0), machine(3, 1), machine(2, 2, others=0.6), machine(1, 0, pace=2)])
 def test_the_room_is_what_its_sessions_take_and_what_still_fits(state: MachineState) -> None:
-    limits = Limits()
-    each = COSTS.session_cores(SHAPE)
-    free = places(state, SHAPE, limits)
-    assert room_cores(state, SHAPE, limits) == pytest.approx((state.sessions + free) * each)
-    told = room_of(state, options(limits), before=NOTHING)
-    assert told == Room(room_mcores=round(1000 * (state.sessions + free) * each), frame_us=2_000, mpx_us=4_000)
+    assert pytest.approx(1000 * COSTS.session_cores(SHAPE), abs=1) == EACH
+    told = told_by(state)
+    free = places(state, SHAPE, Limits())
+    assert told == Room(room_mcores=(state.sessions + free) * EACH, frame_us=2_000, mpx_us=4_000)
+
+
+@pytest.mark.parametrize("factor", [0.4, 1.0, 2.5])
+def test_sum_and_room_have_one_unit_whatever_sessions_cost_meanwhile(factor: float) -> None:
+    """The places of sessions are not reckoned anew, so neither is what the room is measured by."""
+    first = told_by(machine(0, 0, cores=8.0))
+    now = machine(3, 1, cores=8.0, costs=COSTS.times(factor))
+    told = told_by(now, before=first)
+    assert (told.frame_us, told.mpx_us) == (first.frame_us, first.mpx_us)
+    taken = 4 * first.mcores_of(SHAPE)  # of places that were given since
+    free, left = divmod(told.room_mcores - taken, told.mcores_of(SHAPE))
+    assert (free, left) == (places(now, SHAPE, Limits()), 0)
+
+
+def test_a_session_whose_size_has_changed_keeps_its_place() -> None:
+    large = SessionShape(width_px=1280, height_px=720)
+    now = machine(1, 0)
+    told = room_of(now, [large], Limits(), before=NO_ROOM)
+    assert told.room_mcores == told.mcores_of(large) + places(now, SHAPE, Limits()) * EACH
+
+
+def test_viewers_take_room_and_no_place() -> None:
+    watched = SessionShape(width_px=512, height_px=512, viewers=300)
+    state = MachineState(cores=2.0, others=0.0, pace=0, stages=(StageState(COSTS, (watched,)), StageState(COSTS, ())))
+    told = told_by(state)
+    assert told.room_mcores == (1 + places(state, SHAPE, Limits())) * EACH
+    assert told.room_mcores < told_by(machine(1, 0)).room_mcores
 
 
 def test_a_machine_that_slows_its_sessions_down_has_no_room_beside_them_and_one_without_processes_has_none() -> None:
-    slow = room_of(machine(2, 2, pace=1), options(Limits()), before=NOTHING)
-    assert slow.room_mcores == round(4 * 1000 * COSTS.session_cores(SHAPE))
-    gone = room_of(None, options(Limits()), before=slow, draining=True)
+    slow = told_by(machine(2, 2, pace=1))
+    assert slow.room_mcores == 4 * EACH
+    gone = told_by(None, before=slow, draining=True)
     assert gone == Room(room_mcores=0, frame_us=2_000, mpx_us=4_000, draining=True)
 
 
 def test_the_operators_number_of_sessions_is_the_machines() -> None:
-    told = room_of(machine(1, 1), options(Limits(sessions=3)), before=NOTHING)
-    assert told.room_mcores == round(3 * 1000 * COSTS.session_cores(SHAPE))
-    full = room_of(machine(2, 2), options(Limits(sessions=3)), before=NOTHING)
-    assert full.room_mcores == round(4 * 1000 * COSTS.session_cores(SHAPE))
+    told = told_by(machine(1, 1), Limits(sessions=3))
+    assert told.room_mcores == 3 * EACH
+    full = told_by(machine(2, 2), Limits(sessions=3))
+    assert full.room_mcores == 4 * EACH
 
 
 def test_a_large_session_counts_for_what_it_costs() -> None:
     large = SessionShape(width_px=1280, height_px=720)
     state = MachineState(cores=2.0, others=0.0, pace=0, stages=(StageState(COSTS, (large,)), StageState(COSTS, ())))
-    assert room_cores(state, SHAPE, Limits()) >= COSTS.session_cores(large)
+    assert told_by(state).room_mcores >= 1000 * COSTS.session_cores(large)
 
 
 @pytest.mark.parametrize(

@@ -83,14 +83,12 @@ def can_take(machine: MachineState, stage: StageState, shape: SessionShape, limi
     return stage_places(stage, shape, limits) > 0 and _places_by_cores(machine, shape, limits) > 0
 
 
-def room_cores(machine: MachineState, shape: SessionShape, limits: Limits) -> float:
-    """Return how many cores sessions may take of the machine: what those that it has take, and as many more of a shape
-    as it can take.
+def places_within(machine: MachineState, shape: SessionShape, limits: Limits) -> int:
+    """Return how many more sessions of a shape a machine can take that is all there is: the operator's number of
+    sessions is that of this machine.
     """
     free = places(machine, shape, limits)
-    if limits.sessions is not None:
-        free = min(free, max(0, limits.sessions - machine.sessions))
-    return sum(stage.placed_cores for stage in machine.stages) + free * _dearest(machine).session_cores(shape)
+    return free if limits.sessions is None else min(free, max(0, limits.sessions - machine.sessions))
 
 
 def _places_by_cores(machine: MachineState, shape: SessionShape, limits: Limits) -> int:

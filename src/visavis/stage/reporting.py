@@ -67,7 +67,7 @@ class Reporting:
         first, last = self._samples[0], self._samples[-1]
         use = use_between(first.counters, last.counters)
         passed_s = max(last.counters.at_s - first.counters.at_s, 1e-3)
-        pacing = self._pacing
+        pacing, sessions = self._pacing, self._sessions()
         return StageReport(
             machine_id=self._machine_id,
             cores=use.cores,
@@ -80,7 +80,8 @@ class Reporting:
             memory_bytes=_memory_bytes(),
             media=_media_port(),
             costs=self._costs.costs,
-            sessions={session_id: session.shape for session_id, session in self._sessions().items()},
+            sessions={session_id: session.shape for session_id, session in sessions.items()},
+            opened={session_id: session.opened for session_id, session in sessions.items() if session.is_resized},
         )
 
     async def run(self, send: Callable[[StageReport], None]) -> None:

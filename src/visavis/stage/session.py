@@ -127,6 +127,7 @@ class StageSession:
         self._utterances = UtteranceLog()
         self.speaking_frames = self.silent_frames = 0  # that were drawn since the start
         self._layout_ns = 0  # since `take_layout_ns`
+        self.opened = self.shape  # as it was opened
 
     # --- the room
     def enter_room(self, room: OpenRoom) -> None:
@@ -371,6 +372,12 @@ class StageSession:
         """Return how much processor time the changes of size and output took since the last call."""
         work_ns, self._layout_ns = self._layout_ns, 0
         return work_ns
+
+    @property
+    def is_resized(self) -> bool:
+        """Whether the picture has another size than when the session was opened here."""
+        spec = self._video.spec
+        return (spec.width_px, spec.height_px) != (self.opened.width_px, self.opened.height_px)
 
     @property
     def shape(self) -> SessionShape:

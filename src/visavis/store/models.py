@@ -339,8 +339,8 @@ stages = Table(
     Column("labels", JSON().with_variant(JSONB(), "postgresql"), nullable=False),  # what its operator calls it by
     Column("room_mcores", Integer, nullable=False),  # what sessions may take of it
     Column("taken_mcores", Integer, nullable=False),  # the sum of its sessions' places
-    Column("frame_us", Integer, nullable=False),  # what a frame of a session costs there ...
-    Column("mpx_us", Integer, nullable=False),  # ... and each million pixels of it
+    Column("frame_us", Integer, nullable=False),  # what a frame of a session cost there when it entered ...
+    Column("mpx_us", Integer, nullable=False),  # ... and each million pixels of it: the unit of the two above
     Column("draining", Boolean, nullable=False),  # it takes no more sessions
     Column("token_id", String(40)),  # of the stage token that has entered it: with another one it is not renewed
     Column("port_token", String(100), nullable=False, server_default=""),  # what servers must say to it

@@ -7,6 +7,7 @@ What servers do with these rows is in stages.py.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from sqlalchemy import BigInteger, Boolean, Integer, String, bindparam, text
 from sqlalchemy.exc import DBAPIError
 
 from visavis.errors import StageNotAdmitted
+from visavis.stage.port.report import FrameCosts, SessionShape
 from visavis.store.database import Database
 from visavis.store.leases import Lease
 from visavis.store.postgresql import open_beside
@@ -42,12 +44,29 @@ SELECT visavis_renew_stage(:token, :id, :epoch, :room_mcores, :frame_us, :mpx_us
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """What a stage tells with each renewal. Cores in thousandths, times in microseconds (models.py)."""
+    """What a stage tells with each renewal. Cores in thousandths, times in microseconds (models.py). `frame_us` and
+    `mpx_us` stay what they are as long as sessions have places there: the sum of these is in that unit.
+    """
 
     room_mcores: int
     frame_us: int
     mpx_us: int
     draining: bool = False
+
+    def mcores_of(self, shape: SessionShape) -> int:
+        """Return what the place of a session takes, as the database reckons it (stages.py)."""
+        weights = place_weights(shape)
+        return math.ceil(weights["per_frame"] * self.frame_us + weights["per_mpx"] * self.mpx_us)
+
+
+def place_weights(shape: SessionShape) -> dict[str, float]:
+    """Return how much a session takes, in thousandths of a core, for each microsecond of `frame_us` and `mpx_us`:
+    `FrameCosts.session_cores` is linear in both.
+    """
+    return {
+        "per_frame": FrameCosts(fixed_ms=1.0, per_mpx_ms=0.0).session_cores(shape),
+        "per_mpx": FrameCosts(fixed_ms=0.0, per_mpx_ms=1.0).session_cores(shape),
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

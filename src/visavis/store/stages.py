@@ -2,8 +2,8 @@
 on a stage is taken, and reserved for a session, by one statement. decision 69. What a stage's machine tells is in
 stage_rows.py.
 
-Room is counted in thousandths of a core. A stage tells how much sessions may take there, and what a frame costs, as it
-has measured; the place of a session takes what its size costs on that stage.
+Room is counted in thousandths of a core. A stage tells what a frame cost there when it entered: the place of a session
+takes what its size costs by that. While it goes on measuring, it tells in the same unit how much sessions may take.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from sqlalchemy import ARRAY, BigInteger, Float, Integer, Row, String, bindparam
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from visavis.errors import StaleOwner, StorageUnusable
-from visavis.stage.port.report import FrameCosts, SessionShape
+from visavis.stage.port.report import SessionShape
 from visavis.store.database import Database
 from visavis.store.leases import LEASE_MS, Lease, Leases
+from visavis.store.stage_rows import place_weights
 
 TRY_AGAIN_S = 0.005  # when every stage with room was being written
 TRIES = 100
 CHOOSES_AMONG = 16  # stages: so many placements at once find each another one, and the least taken of 16 is a good one
 
-# What a session costs there: see `_weights`.
+# What a session costs there: see `place_weights`.
 _COST = "ceil(:per_frame * stages.frame_us + :per_mpx * stages.mpx_us)::int"
 # What is the same for all stages stands in selects of its own: it is worked out once, not for each row.
 _LIVES = f"""
@@ -236,7 +237,7 @@ class StageStore:
             "epoch": epoch,
             "server_id": by.id,
             "server_epoch": by.epoch,
-            **_weights(shape),
+            **place_weights(shape),
             "labels": json.dumps(dict(labels or {})),
         }
         for _ in range(TRIES):
@@ -285,7 +286,7 @@ class StageStore:
 
     async def capacity(self, shape: SessionShape, *, labels: Mapping[str, str] | None = None) -> FleetCapacity:
         """Return what the stages with these labels have, and how many sessions of a size still fit."""
-        values = {**_weights(shape), "labels": json.dumps(dict(labels or {}))}
+        values = {**place_weights(shape), "labels": json.dumps(dict(labels or {}))}
         async with self._database.read() as connection:
             row = (await connection.execute(_CAPACITY, values)).one()
         return FleetCapacity(
@@ -307,16 +308,6 @@ def _door(row: Row[Any]) -> Door:
 async def release_in(connection: AsyncConnection, session_id: str, *, epoch: int) -> None:
     """Give the place of a session back, in the caller's transaction, which has changed the session."""
     await connection.execute(_RELEASE, {"session_id": session_id, "epoch": epoch})
-
-
-def _weights(shape: SessionShape) -> dict[str, float]:
-    """Return how much a session takes, in thousandths of a core, for each microsecond of `frame_us` and `mpx_us`:
-    `FrameCosts.session_cores` is linear in both.
-    """
-    return {
-        "per_frame": FrameCosts(fixed_ms=1.0, per_mpx_ms=0.0).session_cores(shape),
-        "per_mpx": FrameCosts(fixed_ms=0.0, per_mpx_ms=1.0).session_cores(shape),
-    }
 
 
 def _placed_already(session_id: str, outcome: Row[Any] | None, *, epoch: int, by: Lease) -> Placed:

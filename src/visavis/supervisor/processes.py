@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+from msgspec import structs
 
 from visavis import __version__
 from visavis.errors import PerformerLost, StageRejected, StageUnreachable
@@ -25,6 +26,7 @@ from visavis.machine.network import MediaNetwork, write_network
 from visavis.stage.fence import SharedFence
 from visavis.stage.port.address import Address
 from visavis.stage.port.messages import OLDEST_PORT_VERSION, PORT_VERSION, Hello, HttpSource
+from visavis.stage.port.report import SessionShape
 from visavis.supervisor.certificate import MachineCertificate
 
 SILENT_S = 5.0  # a process that is silent for so long is killed
@@ -85,6 +87,16 @@ class StageProcesses:
     def sessions(self) -> int:
         """How many sessions the processes perform together, as of their newest reports."""
         return sum(len(link.report.sessions) for link in self._links())
+
+    @property
+    def opened(self) -> list[SessionShape]:
+        """The sessions of all processes as they were opened, as of their newest reports: what their places take."""
+        reports = [link.report for link in self._links()]
+        return [
+            structs.replace(report.opened.get(session_id, shape), viewers=0)
+            for report in reports
+            for session_id, shape in report.sessions.items()
+        ]
 
     def state(self) -> MachineState | None:
         """The machine as the newest reports show it, None while no process answers."""

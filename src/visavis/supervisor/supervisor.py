@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from visavis.errors import StorageUnusable
-from visavis.fleet.admission import MachineState, room_cores
+from visavis.fleet.admission import Limits, MachineState, places_within
 from visavis.stage.fence import now_ns
 from visavis.stage.port.report import SessionShape
 from visavis.store.leases import RENEW_EVERY_S, Lease
@@ -30,6 +30,7 @@ TRY_AGAIN_S = 1.0  # while the database is away, before the machine has entered
 # does not take itself for empty.
 SETTLES_AFTER_S = 2.0
 SHAPE = SessionShape(width_px=512, height_px=512)  # by which room is measured
+NO_ROOM = Room(room_mcores=0, frame_us=1, mpx_us=1)  # before anything was measured
 
 log = structlog.get_logger("visavis.supervisor")
 
@@ -56,7 +57,7 @@ class Supervisor:
         self._rows = StageRows.at(options.database_url, token=options.token)
         self._stopping, self._forced = asyncio.Event(), asyncio.Event()
         self._failed = False  # since the last renewal that the database has answered
-        self._room = Room(room_mcores=0, frame_us=1, mpx_us=1)  # as it was told last
+        self._room = NO_ROOM  # as it was told last
         self._processes: StageProcesses | None = None
 
     @property
@@ -81,7 +82,7 @@ class Supervisor:
 
     async def _perform(self, certificate: MachineCertificate, announce: Callable[[], None]) -> None:
         """Start the processes, enter, and perform until the lease is lost or the machine has stopped."""
-        token = secrets.token_urlsafe(32)
+        token, self._room = secrets.token_urlsafe(32), NO_ROOM
         processes = self._processes = StageProcesses(self._options.processes, certificate, token=token)
         await processes.open()
         kept_alive, lost = asyncio.create_task(processes.run()), False
@@ -109,7 +110,7 @@ class Supervisor:
         """Enter the row, when the database can be reached; None if the machine stops before that."""
         stage_id = f"stage_{secrets.token_hex(12)}"
         while not self._stopping.is_set():
-            self._room = room_of(processes.state(), self._options.processes, before=self._room)
+            self._room = self._room_now(processes, draining=False)
             asked_ns = now_ns()
             try:
                 lease = await self._rows.enter(stage_id, reached, labels=self._options.labels, room=self._room)
@@ -136,7 +137,7 @@ class Supervisor:
             if drains and drain_until_s == math.inf:
                 began_s, drain_until_s = now_s, now_s + self._options.drain_s
                 log.info("stage_drains", stage=lease.id, sessions=processes.sessions)
-            self._room = room_of(processes.state(), self._options.processes, before=self._room, draining=drains)
+            self._room = self._room_now(processes, draining=drains)
             asked_ns = now_ns()  # the lease counts from a later time, by the database's clock
             try:
                 if not await self._rows.renew(lease, self._room):
@@ -150,6 +151,10 @@ class Supervisor:
                 return False
             await _until(self._forced if drains else self._stopping, within_s=RENEW_EVERY_S)
 
+    def _room_now(self, processes: StageProcesses, *, draining: bool) -> Room:
+        state, limits = processes.state(), self._options.processes.limits
+        return room_of(state, processes.opened, limits, before=self._room, draining=draining)
+
     async def _leave(self, lease: Lease) -> None:
         try:
             await self._rows.leave(lease, self._room)
@@ -162,19 +167,36 @@ class Supervisor:
         self._failed = True
 
 
-def room_of(machine: MachineState | None, options: ProcessOptions, *, before: Room, draining: bool = False) -> Room:
-    """Return what a machine tells about its room. While none of its processes answers it has none."""
+def room_of(
+    machine: MachineState | None,
+    opened: Iterable[SessionShape],
+    limits: Limits,
+    *,
+    before: Room,
+    draining: bool = False,
+) -> Room:
+    """Return what a machine tells about its room: what the places of its sessions take, and as many small ones as it
+    can take now. While none of its processes answers it has none. `opened`: its sessions as they were opened.
+
+    What a place takes is as the machine has measured it when it told its first room (`before`). So the sum of places,
+    which the database keeps, and the room have one unit, whatever sessions cost meanwhile, or which size they have.
+    """
     if machine is None:
-        return Room(room_mcores=0, frame_us=before.frame_us, mpx_us=before.mpx_us, draining=draining)
+        return replace(before, room_mcores=0, draining=draining)
+    is_first = (before.frame_us, before.mpx_us) == (NO_ROOM.frame_us, NO_ROOM.mpx_us)
+    unit = _unit_of(machine) if is_first else before
+    taken = sum(unit.mcores_of(shape) for shape in opened)
+    free = places_within(machine, SHAPE, limits)
+    return replace(unit, room_mcores=taken + free * unit.mcores_of(SHAPE), draining=draining)
+
+
+def _unit_of(machine: MachineState) -> Room:
+    """Return no room yet, in the unit of what sessions cost now on the dearest of the processes."""
     costs = max(
         (stage.costs for stage in machine.stages), key=lambda one: one.frame_ms(SHAPE.width_px, SHAPE.height_px)
     )
-    return Room(
-        room_mcores=round(1000 * room_cores(machine, SHAPE, options.limits)),
-        frame_us=max(1, round(1000 * costs.fixed_ms)),
-        mpx_us=max(1, round(1000 * costs.per_mpx_ms)),
-        draining=draining,
-    )
+    frame_us, mpx_us = (max(1, round(1000 * one_ms)) for one_ms in (costs.fixed_ms, costs.per_mpx_ms))
+    return Room(room_mcores=0, frame_us=frame_us, mpx_us=mpx_us)
 
 
 def _address_of(host: str, ports: list[int]) -> str:

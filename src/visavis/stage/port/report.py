@@ -87,7 +87,8 @@ class StageReport(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     `unused_cores`: how many of these nobody used in the last seconds. `own_cores`: how many this process used.
     `stolen_cores`, `throttled_cores`: how many were lost to a hypervisor and to a quota. `loop_load`: the share of the
     last half second in which the stage's loop had no rest. `pace`: the pace that the stage needs (stage/pace.py).
-    `memory_bytes`: what this process has in memory (Linux). `media`: its UDP port.
+    `memory_bytes`: what this process has in memory (Linux). `media`: its UDP port. `opened`: sessions whose size has
+    changed since they were opened here, as they were then: what their places take.
     """
 
     machine_id: str
@@ -102,3 +103,4 @@ class StageReport(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     media: MediaPortReport = MediaPortReport()
     costs: FrameCosts = UNMEASURED_COSTS
     sessions: dict[str, SessionShape] = {}
+    opened: dict[str, SessionShape] = {}
