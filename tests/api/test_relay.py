@@ -10,11 +10,13 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
+import anyio
 import httpx
 import pytest
+from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import update
 from websockets.asyncio.client import ClientConnection as OwnersConnection
@@ -26,6 +28,8 @@ from tests.attacks.test_rooms import HEAD, VIDEO
 from tests.fakes import FakeFleet, fake_prepare
 from visavis.api import relay, relayed_channel
 from visavis.api.relay import PROOF, RELAYED_FOR, Relay
+from visavis.channel.websocket import channel_router
+from visavis.connections.guard import ConnectionGuard
 from visavis.demo.server_process import free_port
 from visavis.errors import CloseCode
 from visavis.server import RunningServer
@@ -86,6 +90,7 @@ def both(tmp_path_factory: pytest.TempPathFactory, postgresql_cluster: postgresq
             data_dir=tmp_path_factory.mktemp("server"),
             database_url=SecretStr(url),
             fleet=True,
+            trusted_proxies=("127.0.0.1",),
             rate_limit_per_minute=100_000,
             stage_source_url=f"http://127.0.0.1:{port}",
             secret=SecretStr("s" * 32),
@@ -273,6 +278,105 @@ def test_a_channel_whose_client_reads_slowly_is_not_taken_for_one_whose_owner_is
             while True:
                 channel.recv(WITHIN_S)
         assert closed.value.rcvd is not None and closed.value.rcvd.code == CloseCode.SERVER_CHANGES
+
+
+def test_browser_tokens_open_a_session_through_any_server(two: Two) -> None:
+    shop = {"origin": "https://shop.example"}
+    path = f"/v1/sessions/{two.session['session_id']}"
+
+    def mint(purpose: str) -> str:
+        body = {"purpose": purpose, "origins": [shop["origin"]]}
+        return str(two.http.post(f"{path}/tokens", json=body).json()["token"]["token"])
+
+    with httpx.Client(base_url=two.other.base_url) as browser:
+        watch = {"authorization": f"Bearer {mint('watch')}", "content-type": "application/sdp"}
+        for origin, status in ((shop, 201), ({"origin": "https://thief.example"}, 403)):
+            joined = browser.post(f"{two.room}/whep", content=HEAD + VIDEO, headers=watch | origin)
+            assert joined.status_code == status, joined.text
+        assert len(two.performer.viewers) == 1
+        speak = mint("speak")
+        for origin, answer in (({"origin": "https://thief.example"}, "error"), (shop, "connection.established")):
+            address = f"ws{two.other.base_url.removeprefix('http')}/v1/channel"
+            with connect(address, additional_headers=origin) as channel:
+                channel.send(two.init(session_token=speak))
+                assert json.loads(channel.recv(WITHIN_S))["type"] == answer
+        control = {"authorization": f"Bearer {mint('control')}"}
+        refused = browser.put(f"{path}/end", headers=watch | shop)
+        assert refused.status_code == 401 and not two.performer.ended
+        assert browser.get(f"{path}/metrics", headers=control | shop).status_code == 200
+        assert browser.put(f"{path}/end", headers=control | shop).json()["session"]["status"] == "ended"
+
+
+def test_the_owner_takes_a_relayed_call_for_that_of_the_client_whom_the_first_servers_proxy_names(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, str]] = []
+    relayed = relay._relayed
+
+    def record(scope: Any, headers: Any) -> Any:
+        found = relayed(scope, headers)
+        seen.append((found["client"][0], found["scheme"]))
+        return found
+
+    monkeypatch.setattr(relay, "_relayed", record)
+    by_proxy = {"x-forwarded-for": "198.51.100.9, 203.0.113.7", "x-forwarded-proto": "https"}
+    assert two.http.get(f"{two.room}/picture", headers=two.bearer() | by_proxy).status_code == 200
+    own = two.bearer() | {RELAYED_FOR: "192.0.2.1 http"}
+    assert two.http.get(f"{two.room}/picture", headers=own).status_code == 200
+    with two.channel() as channel:
+        channel.send(two.init())
+        channel.recv(WITHIN_S)
+    assert seen == [("203.0.113.7", "https"), ("127.0.0.1", "http"), ("127.0.0.1", "ws")]
+
+
+def test_channels_that_a_server_relays_do_not_take_the_places_of_unknown_callers(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They all come from the address of that server, which counts its own callers."""
+    proven: list[int] = []
+    prove = ConnectionGuard.prove
+
+    def record(guard: ConnectionGuard, key: int) -> None:
+        proven.append(id(guard))
+        prove(guard, key)
+
+    monkeypatch.setattr(ConnectionGuard, "prove", record)
+    with two.channel() as channel:
+        channel.send(two.init(session_token="wrong"))
+        assert json.loads(channel.recv(WITHIN_S))["code"] == "UNAUTHORIZED"
+    assert len(proven) == 1, "by the owner; the relay knows nothing of this caller yet"
+    with two.channel() as channel:
+        channel.send(two.init())
+        channel.recv(WITHIN_S)
+    assert len(set(proven)) == 2
+
+
+@pytest.mark.anyio
+async def test_a_channel_that_says_nothing_has_one_time_for_its_first_frame() -> None:
+    app, sent = FastAPI(), list[Any]()
+    app.include_router(channel_router(cast(Any, None), init_timeout_s=1.0))
+    coming = iter([{"type": "websocket.connect"}])
+
+    async def receive() -> Any:
+        if (message := next(coming, None)) is None:
+            await anyio.sleep_forever()
+        return message
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def owner_of(first: object) -> None:
+        raise AssertionError(first)
+
+    scope = {"type": "websocket", "path": "/v1/channel", "headers": [], "query_string": b"", "subprotocols": []}
+    began_s = anyio.current_time()
+    with anyio.fail_after(WITHIN_S):
+        await relayed_channel.relay_channel(
+            app, (scope, receive, send), owner_of, path="/v1/channel", headers=list, init_within_s=1.0
+        )
+    assert [one["type"] for one in sent] == ["websocket.accept", "websocket.send", "websocket.close"]
+    assert sent[-1]["code"] == CloseCode.INIT_TIMEOUT
+    assert anyio.current_time() - began_s < 1.7
 
 
 def test_while_the_owner_is_gone_the_client_is_told_to_come_again(

@@ -165,8 +165,7 @@ async def _owner_of_call(relay: Relay, path: bytes) -> str | None:
 def _relayed(scope: Scope, headers: Headers) -> Scope:
     """Return the scope as it would be if the client had come to this server itself."""
     host, _, scheme = headers.get(RELAYED_FOR, "").partition(" ")
-    if scope["type"] == "http":
-        prove(scope)
+    prove(scope)
     return {**scope, "client": (host or "unknown", 0), "scheme": scheme or scope["scheme"], RELAYED: True}
 
 

@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from visavis.channel.websocket import WS_MAX_SIZE_BYTES
-from visavis.connections.scope import session_attached, session_refused
+from visavis.connections.scope import CAME_S, session_attached, session_refused
 from visavis.errors import CloseCode
 
 OPEN_WITHIN_S = 5.0
@@ -80,6 +80,7 @@ async def relay_channel(
 ) -> None:
     """Serve one channel. `path`, `headers`: with which the owner is asked."""
     scope, receive, send = connection
+    scope = {**scope, CAME_S: anyio.current_time()}
     read = [await receive()]
     assert read[0]["type"] == "websocket.connect", read[0]
     await send({"type": "websocket.accept"})

@@ -51,7 +51,7 @@ from visavis.channel.port import (
 from visavis.channel.protocol import INIT_TIMEOUT_S, ChannelProtocol, ChannelState
 from visavis.channel.read_ahead import ReadAheadQueue
 from visavis.channel.reading import LARGE_CHARS, read_frame
-from visavis.connections.scope import session_attached, session_refused
+from visavis.connections.scope import CAME_S, session_attached, session_refused
 from visavis.errors import CloseCode, PerformerLost, UpgradeRequired, VisavisError
 from visavis.large_work import run_large
 
@@ -176,7 +176,7 @@ class _Connection:
                 log.info("channel_closed", session_id=self.session.session_id, close_code=close_code)
 
     async def _process_frames(self) -> None:
-        deadline_s = anyio.current_time() + self.init_timeout_s
+        deadline_s = self.websocket.scope.get(CAME_S, anyio.current_time()) + self.init_timeout_s
         while self.close_code is None and not self.leaving:
             if self.protocol.state is ChannelState.CLOSING:
                 await self.all_answered.wait()

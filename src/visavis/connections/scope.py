@@ -9,11 +9,14 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 SCOPE_KEY = "visavis.connection"
+CAME_S = "visavis.came_s"  # when a channel came, on anyio's clock, if somebody waited for its first frame before
 
 
 class ProvableConnection(Protocol):
     def prove(self) -> None:
-        """A request of this connection has shown a valid key or token: it is not dropped for others any more."""
+        """A request of this connection has shown a valid key or token, or another server of the fleet relays it: it is
+        not dropped for others any more.
+        """
         ...
 
 
@@ -28,7 +31,7 @@ class AttachableConnection(Protocol):
 
 
 def prove(scope: Mapping[str, Any]) -> None:
-    """Tell the request's connection that the request has shown a valid key or token."""
+    """Tell the connection of a request or a channel that its caller is known: see `ProvableConnection`."""
     connection: ProvableConnection | None = scope.get(SCOPE_KEY)
     if connection is not None:
         connection.prove()

@@ -191,6 +191,10 @@ class GuardedWebSocket(WebSocketsSansIOProtocol, asyncio.BufferedProtocol):
         self.config.guard.prove(self.key)
         self.config.guard.enter(self.key, Phase.SESSION)
 
+    def prove(self) -> None:
+        """Another server of the fleet relays this channel: many come from its address, and it has its own limits."""
+        self.config.guard.prove(self.key)
+
     def session_refused(self) -> None:
         """The last message attached no session: the next one may come, and must be small."""
         self._decided()
