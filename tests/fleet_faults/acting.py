@@ -110,6 +110,6 @@ async def check_stage_logs(fleet: Fleet) -> str:
     between = sorted(after.from_s - before.until_s for of in by_session for before, after in itertools.pairwise(of))
     return (
         f"{len(sessions)} sessions on {len(found)} stages one after the other, {takes} times taken over by a server, "
-        f"{refused} commands of an earlier owner refused; between two stages of a session: "
-        f"{', '.join(f'{one:.2f}' for one in between[:3])} s at least"
+        f"{refused} commands of an earlier owner refused; from one stage of a session to the next: "
+        f"{f'{between[0]:.2f} s at least' if between else 'none moved'}"
     )

@@ -67,7 +67,7 @@ def is_steady(server_id: ColumnElement[str] | str) -> ColumnElement[bool]:
     return exists().where(
         own.id == server_id,
         own.ended_at_ms.is_(None),
-        own.seen_at_ms >= NOW_MS - LEASE_MS,
+        own.seen_at_ms >= NOW_MS - GAP_MS,  # or the database was away since then, and nobody could renew theirs
         own.steady_since_ms <= NOW_MS - GRACE_MS,
     )
 
