@@ -495,6 +495,20 @@ def bench_fleet(
     run(json, url=postgresql, servers=servers, stages=stages, sessions=sessions, seconds=seconds)
 
 
+@bench.command("remote")
+def bench_remote(
+    postgresql: Annotated[str, typer.Option(help="The address of an empty PostgreSQL database.")],
+    rounds: Annotated[int, typer.Option(min=1, max=1000, help="How many interrupts of each kind.")] = 40,
+    sessions: Annotated[int, typer.Option(min=1, max=100, help="How many sessions speak at a time.")] = 2,
+    turns: Annotated[int, typer.Option(min=1, max=100, help="How many windows of each kind.")] = 6,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Measure what a stage on another machine and a relay between servers cost, in pairs with a server alone."""
+    from visavis.bench.remote import run
+
+    run(json, postgresql=postgresql, rounds=rounds, sessions=sessions, turns=turns)
+
+
 @app.command("photo")
 def photo_report(
     photo: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A photo of one person.")],

@@ -80,7 +80,7 @@ async def measure(server: LiveServer, yardstick: Yardstick, *, rounds: int, besi
             began_s, spoken_s = time.monotonic(), 0.0
             await load.least_fps(1.0)
             for number in range(rounds):
-                spoken_s += await _interrupt(session, reception, measured, f"hum {number}")
+                spoken_s += await interrupt(session, reception, measured, f"hum {number}")
                 if (passed_s := windows.passed_s) >= WINDOW_S or number == rounds - 1:
                     await windows.close(
                         session_s=measured.sessions * passed_s, spoken_s=spoken_s + load.count * passed_s
@@ -97,7 +97,7 @@ async def measure(server: LiveServer, yardstick: Yardstick, *, rounds: int, besi
     return measured
 
 
-async def _interrupt(session: LiveSession, reception: Reception, measured: Measured, utterance_id: str) -> float:
+async def interrupt(session: LiveSession, reception: Reception, measured: Measured, utterance_id: str) -> float:
     """Let the session hum, interrupt it, and add what was measured. Return how many seconds it hummed."""
     channel = session.channel
     await channel.speak(hum(), sample_rate_hz=RATE_HZ, utterance_id=utterance_id)

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -66,7 +67,15 @@ class LiveServer:
 @contextmanager
 def running_server(folder: Path, **settings: str) -> Iterator[LiveServer]:
     """Run a server with its data and its log in a folder. Raises `ServerFailed`."""
-    with ServerProcess(data_dir=folder / "data", log=folder / "log", settings=NO_LIMITS | settings) as process:
+    with running_server_at(0, folder, settings) as server:
+        yield server
+
+
+@contextmanager
+def running_server_at(port: int, folder: Path, settings: dict[str, str]) -> Iterator[LiveServer]:
+    """See `running_server`. `port` 0: a free one."""
+    data, log = folder / "data", folder / "log"
+    with ServerProcess(port=port, data_dir=data, log=log, settings=NO_LIMITS | settings) as process:
         process.wait_ready()
         key = process.create_key("bench")
 
@@ -113,13 +122,21 @@ class LiveSession:
 
 @asynccontextmanager
 async def live_session(
-    http: httpx.AsyncClient, look: str, *features: str, size: tuple[int, int] = SIZE_PX
+    http: httpx.AsyncClient,
+    look: str,
+    *features: str,
+    size: tuple[int, int] = SIZE_PX,
+    channel_at: str | None = None,
 ) -> AsyncIterator[LiveSession]:
-    """Create and start a session and open its channel; it ends with the context. Raises `ContractBroken`."""
+    """Create and start a session and open its channel; it ends with the context. `channel_at`: the address of another
+    server to which the channel comes. Raises `ContractBroken`.
+    """
     sessions = SessionClient(http)
     document = await sessions.create(look, {"purpose": "bench"})
     session_id, room = document["session_id"], document["daily_room"]
     ws_uri = await sessions.start(session_id)
+    if channel_at is not None:
+        ws_uri = f"ws{channel_at.removeprefix('http')}{urlsplit(ws_uri).path}"
     try:
         async with connect(ws_uri, max_size=None) as connection:
             channel = ChannelClient(connection)

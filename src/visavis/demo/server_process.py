@@ -124,6 +124,10 @@ class ServerProcess:
             raise ServerFailed(f"`visavis keys create` printed no key: {made.strip()}")
         return lines[0]
 
+    def create_stage_token(self, name: str) -> str:
+        """Create a token of a machine with `visavis stage-tokens create`. Raises `ServerFailed`."""
+        return self._run("stage-tokens", "create", "--name", name).strip().splitlines()[-1]
+
     def revoke_key(self, key_id: str) -> None:
         """Revoke an API key with `visavis keys revoke`. Raises `ServerFailed`."""
         self._run("keys", "revoke", key_id)
