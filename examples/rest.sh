@@ -30,7 +30,8 @@ echo "session: $session"
 
 ws_uri=try_again
 while [ "$ws_uri" = try_again ]; do
-    ws_uri=$(call POST "/v1/sessions/$session/start" | member ws_uri)
+    started=$(call POST "/v1/sessions/$session/start") # a refusal ends this script
+    ws_uri=$(printf '%s' "$started" | member ws_uri)
 done
 echo "channel: $ws_uri"
 echo "status: $(call GET "/v1/sessions/$session" | member status)"

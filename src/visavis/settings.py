@@ -295,6 +295,11 @@ class Settings(NetworkSettings, VoiceSettings):
         max_length=300,
         description="The address where the other servers of a fleet reach this one. Default: VISAVIS_STAGE_SOURCE_URL.",
     )
+    server_ca_file: Path | None = Field(
+        default=None,
+        description="The authority, PEM, that has signed the certificates of the servers, for other servers and for "
+        "stages on other machines. Default: the authorities that those machines believe.",
+    )
     max_avatars_per_account: int = Field(default=500, ge=1, description="Looks; each takes about 1 MB and its photo.")
     max_created_sessions_per_account: int = Field(default=1000, ge=1, description="Sessions that wait to be started.")
     max_backgrounds_per_account: int = Field(
@@ -411,7 +416,7 @@ class Settings(NetworkSettings, VoiceSettings):
             raise ValueError("VISAVIS_FLEET (--stages none) needs VISAVIS_STAGE_SOURCE_URL")
         return self
 
-    @field_validator("tls_cert", "tls_key")
+    @field_validator("tls_cert", "tls_key", "server_ca_file")
     @classmethod
     def _is_path(cls, value: Path | None) -> Path | None:
         if value is not None and "-----BEGIN" in str(value):

@@ -36,6 +36,7 @@ from visavis.server import RunningServer
 from visavis.settings import Settings
 from visavis.store.database import Database
 from visavis.store.models import servers
+from visavis.tls.trust import trust_in
 
 WITHIN_S = 20.0
 
@@ -372,7 +373,13 @@ async def test_a_channel_that_says_nothing_has_one_time_for_its_first_frame() ->
     began_s = anyio.current_time()
     with anyio.fail_after(WITHIN_S):
         await relayed_channel.relay_channel(
-            app, (scope, receive, send), owner_of, path="/v1/channel", headers=list, init_within_s=1.0
+            app,
+            (scope, receive, send),
+            owner_of,
+            path="/v1/channel",
+            headers=list,
+            tls=trust_in(None),
+            init_within_s=1.0,
         )
     assert [one["type"] for one in sent] == ["websocket.accept", "websocket.send", "websocket.close"]
     assert sent[-1]["code"] == CloseCode.INIT_TIMEOUT

@@ -11,6 +11,7 @@ import pytest
 from tests.api.test_output import picture, started
 from tests.conftest import Service
 from visavis.engine.pack_ref import digest_of, picture_id_of
+from visavis.sessions.stage_sources import NamedStageSources
 from visavis.stage.port.archive import unpack_archive
 
 pytestmark = pytest.mark.anyio
@@ -18,8 +19,14 @@ pytestmark = pytest.mark.anyio
 NO_DIGEST = "0" * 64
 
 
+def token_of(service: Service) -> str:
+    sources = service.services.stage_sources
+    assert isinstance(sources, NamedStageSources)
+    return sources.token
+
+
 def stage(service: Service) -> dict[str, str]:
-    return {"Authorization": f"Bearer {service.services.source_token}"}
+    return {"Authorization": f"Bearer {token_of(service)}"}
 
 
 async def test_a_stage_gets_the_pack_and_the_picture_of_a_session(service: Service, tmp_path: Path) -> None:
@@ -47,7 +54,7 @@ async def test_nobody_else_gets_them(service: Service) -> None:
     for authorization in OTHERS:
         headers = {}
         if authorization is not None:
-            headers["Authorization"] = authorization.format(token=service.services.source_token)
+            headers["Authorization"] = authorization.format(token=token_of(service))
         for path in (
             f"/internal/packs/{spec.pack.avatar_id}/{spec.pack.version}/{spec.pack.digest}",
             f"/internal/pictures/{session['session_id']}/{spec.output.backdrop.picture_id}",

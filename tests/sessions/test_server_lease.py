@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from types import SimpleNamespace
 
 import anyio
 import pytest
@@ -10,12 +12,13 @@ import structlog.testing
 from sqlalchemy import delete, select, update
 
 from tests.store.fleet_database import let_pass
-from visavis.errors import StorageUnusable
+from visavis.errors import DataFolderInUse, StorageUnusable
 from visavis.sessions import server_lease
 from visavis.sessions.server_lease import ServerLease
 from visavis.stage.fence import now_ns
+from visavis.store import clock
 from visavis.store.database import Database
-from visavis.store.leases import ABANDONED_AFTER_MS, NOW_MS, RENEW_EVERY_S, Leases
+from visavis.store.leases import ABANDONED_AFTER_MS, LEASE_MS, NOW_MS, RENEW_EVERY_S, Leases
 from visavis.store.models import servers
 
 pytestmark = pytest.mark.anyio
@@ -86,6 +89,43 @@ async def test_a_server_takes_its_lease_again_that_nobody_has(database: Database
         await until_renewed(database)
         tasks.cancel_scope.cancel()
     assert await epoch_of(database, "one") is None, "it was left"
+
+
+async def test_a_server_with_the_name_of_another_that_is_at_work_does_not_start(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two machines that were made of one image. A server that is started again, or handed over, is at its address."""
+    monkeypatch.setattr(server_lease, "NAME_FREE_WITHIN_S", 0.3)
+    async with ServerLease.held(database, server_id="one", address="https://one.test") as one:
+        with pytest.raises(DataFolderInUse, match=r"The server at https://one.test has the same name"):
+            async with ServerLease.held(database, server_id="one", address="https://other.test"):
+                pass
+        assert await epoch_of(database, "one") == one.lease.epoch, "the one at work has noticed nothing"
+        async with ServerLease.held(database, server_id="one", address="https://one.test") as again:
+            assert again.lease.epoch > one.lease.epoch
+            await let_pass(database, servers, "one", ms=LEASE_MS + 1)  # it is dead
+            async with ServerLease.held(database, server_id="one", address="https://elsewhere.test") as moved:
+                assert moved.lease.epoch > again.lease.epoch
+
+
+async def test_a_server_whose_clock_is_far_from_the_databases_says_so_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_lease, "CLOCK_EVERY", 1)
+    monkeypatch.setattr(server_lease, "RENEW_EVERY_S", 0.02)
+    monkeypatch.setattr(clock, "time", SimpleNamespace(time=lambda: time.time() - 3_600))
+    with structlog.testing.capture_logs() as logs:
+        async with ServerLease.held(database, server_id="one") as one, anyio.create_task_group() as tasks:
+            tasks.start_soon(one.run)
+
+            async def is_told() -> bool:
+                return any(log["event"] == "server_clock_wrong" for log in logs)
+
+            await until(is_told)
+            await until_renewed(database)
+            tasks.cancel_scope.cancel()
+    (told,) = [log for log in logs if log["event"] == "server_clock_wrong"]
+    assert -3_700 < told["ahead_of_database_s"] < -3_500
 
 
 async def until_renewed(database: Database) -> None:

@@ -52,7 +52,7 @@ def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
     cert, _ = write_certificate(tmp_path / "one", "127.0.0.1")
     _, key = write_certificate(tmp_path / "other", "127.0.0.1")
     (tmp_path / "token").write_text(TOKEN)
-    with pytest.raises(SettingInvalid, match="cannot be used"):
+    with pytest.raises(SettingInvalid, match="is not that of the certificate"):
         run(
             listen="wss://127.0.0.1:0",
             token_file=tmp_path / "token",

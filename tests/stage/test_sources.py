@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from tests.certificates import write_certificate
 from tests.packs import place_pack
 from visavis.engine.pack_ref import PackRef, digest_of, picture_id_of
 from visavis.errors import BackgroundRefused, PackUnreadable
@@ -35,7 +36,7 @@ class PackServer:
     requests: list[tuple[str, str]] = field(default_factory=list)  # path and Authorization of each
 
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator[str]:
+    async def serving(self, *, certificate: tuple[Path, Path] | None = None) -> AsyncIterator[str]:
         async def answer(request: Request) -> Response:
             self.requests.append((request.url.path, request.headers.get("authorization", "")))
             bodies = self.bodies.get(request.url.path)
@@ -44,14 +45,24 @@ class PackServer:
             return Response(bodies.pop(0) if len(bodies) > 1 else bodies[0])
 
         app = Starlette(routes=[Route("/{path:path}", answer)])
-        server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off"))
+        cert, key = certificate or (None, None)
+        config = uvicorn.Config(
+            app,
+            host="127.0.0.1",
+            port=0,
+            log_level="warning",
+            lifespan="off",
+            ssl_certfile=cert,
+            ssl_keyfile=None if key is None else str(key),
+        )
+        server = uvicorn.Server(config)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.serve)
             while not server.started:  # noqa: ASYNC110
                 await anyio.sleep(0.01)  # polls until the server has started
             port = server.servers[0].sockets[0].getsockname()[1]
             try:
-                yield f"http://127.0.0.1:{port}"
+                yield f"{'http' if cert is None else 'https'}://127.0.0.1:{port}"
             finally:
                 server.should_exit = True
 
@@ -71,6 +82,18 @@ async def test_a_pack_is_fetched_once_and_kept_by_its_digest(tmp_path: Path) -> 
             folder = await source.pack(ref)
             assert digest_of(folder) == ref.digest and (folder / "pack.npz").read_bytes() == b"a pack"
     assert server.requests == [(path, "Bearer the token")]
+
+
+async def test_a_service_shows_a_certificate_of_the_authority_that_the_server_has_named(tmp_path: Path) -> None:
+    ref, archive, path = make_archive(tmp_path)
+    server = PackServer({path: [archive]})
+    cert, key = write_certificate(tmp_path, "127.0.0.1")
+    async with server.serving(certificate=(cert, key)) as url:
+        with pytest.raises(PackUnreadable):  # this machine does not believe it
+            await HttpPackSource(url=url, token="t", cache=tmp_path / "cache").pack(ref)
+        assert not server.requests, "nor has it been told the token"
+        source = HttpPackSource(url=url, token="t", cache=tmp_path / "cache", authority_pem=cert.read_text())
+        assert digest_of(await source.pack(ref)) == ref.digest
 
 
 async def test_sessions_that_need_the_same_pack_at_once_fetch_it_once(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ there, and give their places back.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import wave
@@ -19,14 +20,20 @@ from sqlalchemy import select, update
 
 from tests.e2e.wire_session import receive, running_session, speak
 from tests.live_server import LiveServer
-from tests.supervisor.test_supervisor import WITHIN_S, Machine, running
+from tests.store.fleet_database import keep
+from tests.supervisor.fleet_viewer import MAPPED, MAPPED_PORT, NotingViewer, stun_server
+from tests.supervisor.test_supervisor import NETWORK, WITHIN_S, Machine, running
 from visavis.demo.server_process import ServerProcess, free_port
 from visavis.demo.session_client import SessionClient
 from visavis.library import SAMPLE
+from visavis.sessions.stage_sources import MachineSources
 from visavis.store.database import Database
 from visavis.store.leases import NOW_MS
 from visavis.store.models import sessions, stages
+from visavis.store.stage_rows import Reached, Room, StageRows
+from visavis.store.stage_tokens import StageTokens
 from visavis.store.stages import StageStore
+from visavis.supervisor.certificate import made_for
 
 pytestmark = pytest.mark.anyio
 
@@ -90,10 +97,24 @@ async def test_a_session_is_placed_performed_and_gives_its_place_back(
             await _ask_for_labels(http, server, machine, row)
             await _move_within_the_machine(http, server, machine)
             await _move_to_another_machine(http, server, machine)
-            await _leave_a_machine_that_stops(http, server, machine, monkeypatch)
         async with serving(database, tmp_path) as server, calling(server) as http:
             await _go_on_after_a_kill_of_the_server(http, server, machine)
     assert await store.sums_are_right()
+    assert "Traceback" not in (tmp_path / "server.log").read_text()
+    await database.aclose()
+
+
+async def test_sessions_leave_a_machine_that_stops_and_go_to_none_that_is_not_what_it_says(
+    postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = await Database.open(postgresql_url)
+    async with running(database, tmp_path, monkeypatch) as machine, stun_server() as stun:
+        ice = json.dumps([{"url": stun}])
+        async with serving(database, tmp_path, VISAVIS_ICE_SERVERS=ice) as server, calling(server) as http:
+            (row,) = await machine.rows()
+            await _fetch_nothing_of_others(http, server, machine)
+            await _pass_over_a_machine_with_the_name_of_another(http, server, machine, row)
+            await _leave_a_machine_that_stops(http, server, machine, monkeypatch)
     assert "Traceback" not in (tmp_path / "server.log").read_text()
     await database.aclose()
 
@@ -119,6 +140,57 @@ async def _perform(http: httpx.AsyncClient, server: LiveServer, machine: Machine
         assert (await receive(channel))["type"] == "agent.playback.started"
     assert await place_of(database, session["session_id"]) == (None, None)
     assert await taken(database) == [0]
+
+
+async def _fetch_nothing_of_others(http: httpx.AsyncClient, server: LiveServer, machine: Machine) -> None:
+    """The token with which a machine fetches packs and pictures opens those of its sessions, while it has them."""
+    (row,) = await machine.rows()
+    store = StageStore(machine.database, beside=machine.database)
+    sources = MachineSources((machine.folder / "server" / "secret").read_bytes(), store)
+    client = SessionClient(http)
+    session_id = (await client.create(server.look, {}))["session_id"]
+
+    async def asked(token: str) -> list[str]:
+        paths = (f"pictures/{session_id}/pict_{'0' * 64}", f"packs/{server.look}/1/{'0' * 64}")
+        answers = [await http.get(f"/internal/{path}", headers={"authorization": f"Bearer {token}"}) for path in paths]
+        return [one.json()["error"]["message"] for one in answers]
+
+    own, refused = sources.token_of(str(row["id"])), ["This stage performs no such session"] * 2
+    assert await asked(own) == refused
+    await client.start(session_id)
+    assert await asked(own) == ["There is no such picture", "There is no such pack"]
+    assert await asked(sources.token_of("stage_other")) == refused
+    for forged in (own[:-1], own + "0", own.replace("stage_", "stage_a"), "stage_"):
+        assert await asked(forged) == ["The token of a stage is required"] * 2
+    await client.end(session_id)
+    assert await asked(own) == refused
+    assert "stage_source_refused" in (machine.folder / "server.log").read_text()
+
+
+async def _pass_over_a_machine_with_the_name_of_another(
+    http: httpx.AsyncClient, server: LiveServer, machine: Machine, row: dict[str, Any]
+) -> None:
+    """A machine with a token of its own says that it is reached where the first one is. Its sessions go to the first
+    one, and no server tells it anything.
+    """
+    database = machine.database
+    _, token = await StageTokens(database).create("another machine")
+    with made_for("127.0.0.1", machine.folder) as certificate:
+        reached = Reached(address=row["address"], port_token="its own", certificate=certificate.authority_pem)
+    rows = StageRows(database, token=token)
+    room = Room(room_mcores=100_000, frame_us=1, mpx_us=1)
+    lease = await rows.enter("stage_impostor", reached, labels={}, room=room)
+    await keep(database, stages, "stage_impostor")
+    client = SessionClient(http)
+    async with holding(database, {"id": "stage_impostor"}, mcores=-1):  # so it is chosen first
+        for _ in range(2):
+            session_id = (await client.create(server.look, {}))["session_id"]
+            await client.start(session_id)
+            assert (await place_of(database, session_id))[0] == row["id"]
+            await client.end(session_id)
+    await rows.leave(lease, room)
+    log = (machine.folder / "server.log").read_text()
+    assert log.count("machine_not_reached") == 1 and "certificate verify failed" in log
 
 
 async def _fleet_is_shown(http: httpx.AsyncClient, place_mcores: int) -> None:
@@ -186,17 +258,24 @@ async def _move_to_another_machine(http: httpx.AsyncClient, server: LiveServer, 
 async def _leave_a_machine_that_stops(
     http: httpx.AsyncClient, server: LiveServer, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A session that says nothing goes to the other machine before its own one has stopped."""
+    """A session that says nothing goes to the other machine before its own one has stopped. Its room stays where it
+    was: a viewer that has lost it comes back at the same address.
+    """
     database, folder = machine.database, machine.folder / "second"
     folder.mkdir()
     (kept,) = await machine.rows()
     async with running(database, folder, monkeypatch) as second:
-        async with full(database, kept):
+        async with holding(database, kept, mcores=100_000):  # as if it had no room
             client = SessionClient(http)
-            session_id = (await client.create(server.look, {}))["session_id"]
+            created = await client.create(server.look, {})
+            session_id, room = created["session_id"], created["daily_room"]
             await client.start(session_id)
         before, _ = await place_of(database, session_id)
         assert before != kept["id"]
+        whep = {"whep_url": f"{room['url']}/whep", "token": room["token"]}
+        viewer = NotingViewer(**whep)
+        await viewer.open()
+        await viewer.see(3, within_s=WITHIN_S)
         second.supervisor.stop()
         async with asyncio.timeout(WITHIN_S):
             while (await place_of(database, session_id))[0] == before:
@@ -204,20 +283,32 @@ async def _leave_a_machine_that_stops(
                 await asyncio.sleep(0.02)
             await asyncio.wait((second.task,))
         assert (await place_of(database, session_id))[0] == kept["id"]
+        async with asyncio.timeout(WITHIN_S):
+            async for _ in viewer.pictures():
+                pass
+        assert viewer.lost, "its first connection is over"
+        async with NotingViewer(**whep) as again:
+            await again.see(3, within_s=WITHIN_S)
         await client.end(session_id)
     assert await taken(database) == [0]
+    for one in (viewer, again):
+        ports = {port for address, port, _ in one.candidates if address == "203.0.113.7"}
+        assert len(ports) == 1 and ports < set(NETWORK.ports.numbers), one.candidates
+        assert {port for _, port, kind in one.candidates if kind == "host"} == ports, "one port for all"
+        assert (MAPPED, MAPPED_PORT, "srflx") in one.candidates, "as a STUN server of the server's settings sees it"
+    assert viewer.candidates != again.candidates
     log = (machine.folder / "server.log").read_text()
     assert "its machine stops" in log
 
 
 @asynccontextmanager
-async def full(database: Database, row: dict[str, Any]) -> AsyncIterator[None]:
-    """Let a machine seem to have no room."""
-    for mcores in (100_000, -100_000):
+async def holding(database: Database, row: dict[str, Any], *, mcores: int) -> AsyncIterator[None]:
+    """Let a machine seem to have so much taken, beside its sessions."""
+    for taken_more in (mcores, -mcores):
         async with database.write() as connection:
-            more = {"taken_mcores": stages.c.taken_mcores + mcores}
+            more = {"taken_mcores": stages.c.taken_mcores + taken_more}
             await connection.execute(update(stages).where(stages.c.id == row["id"]).values(**more))
-        if mcores > 0:
+        if taken_more == mcores:
             yield
 
 

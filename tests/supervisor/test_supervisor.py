@@ -5,12 +5,16 @@ with what it finds there.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import structlog.testing
 from sqlalchemy import select
 
 from tests.packs import place_pack
@@ -19,21 +23,25 @@ from tests.store.fleet_database import add_sessions, open_fleet, steady_server
 from visavis.errors import StageNotAdmitted, StageRejected
 from visavis.fleet.admission import Limits
 from visavis.fleet.link import StageLink
-from visavis.machine.network import MediaNetwork
+from visavis.machine.network import MediaNetwork, PortRange
 from visavis.stage.port.address import Address
 from visavis.stage.port.messages import PORT_VERSION, End, Hello, HttpSource, Open
 from visavis.stage.port.report import SessionShape
 from visavis.stage.port.values import PerformanceSpec
+from visavis.store import clock
 from visavis.store.database import Database
 from visavis.store.models import stages
 from visavis.store.stage_tokens import StageTokens
 from visavis.store.stages import StageStore
+from visavis.supervisor import certificate
 from visavis.supervisor.processes import ProcessOptions
 from visavis.supervisor.supervisor import Supervisor, SupervisorOptions
 
 pytestmark = pytest.mark.anyio
 
 SMALL = SessionShape(width_px=160, height_px=120)
+# As an operator sets it: the ports that are forwarded to the machine, and the address at which viewers reach it.
+NETWORK = MediaNetwork(ports=PortRange.parse("21300-21399"), addresses=("203.0.113.7",))
 WITHIN_S = 60.0  # a bound for a busy machine; what is waited for comes at once
 
 
@@ -110,7 +118,7 @@ def _options(url: str, token: str, folder: Path) -> SupervisorOptions:
         listen=Address(host="127.0.0.1", port=0),
         count=1,
         cache=folder / "cache",
-        network=MediaNetwork(),
+        network=NETWORK,
         limits=Limits(measured=False, sessions_per_stage=2),
         parts="tests.stage.flashing_parts:parts",
     )
@@ -148,6 +156,56 @@ async def test_a_server_finds_the_machine_opens_a_session_there_and_the_machine_
     await link.aclose()
     await heard
     await beside.aclose()
+
+
+async def test_servers_see_a_renewed_certificate_of_the_machine(
+    postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(certificate, "RENEWED_EVERY_S", 1.0)
+
+    async def serial(row: dict[str, object]) -> str:
+        """As a server sees it that trusts what stood in the row at the start."""
+        host, port = str(row["address"]).removeprefix("wss://").split(":")
+        tls = ssl.create_default_context(cadata=str(row["certificate"]))
+        _, writer = await asyncio.open_connection(host, int(port), ssl=tls)
+        shown = writer.get_extra_info("peercert")["serialNumber"]
+        writer.close()
+        with contextlib.suppress(OSError):  # of TLS, too
+            await writer.wait_closed()
+        return str(shown)
+
+    async with open_fleet(postgresql_url) as (database, _), running(database, tmp_path, monkeypatch) as machine:
+        (row,) = await machine.rows()
+        link = await machine.connect(row)
+        before = await serial(row)
+        async with asyncio.timeout(WITHIN_S):
+            while await serial(row) == before:  # noqa: ASYNC110 (another process tells nobody)
+                await asyncio.sleep(0.1)
+        assert link.alive
+        await link.aclose()
+
+
+async def test_a_machine_whose_clock_is_wrong_enters_when_it_is_right(
+    postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "time", SimpleNamespace(time=lambda: time.time() + 3_600))
+
+    async def set_right(database: Database) -> None:
+        async with asyncio.timeout(WITHIN_S):
+            while not [one for one in logs if one["event"] == "stage_clock_wrong"]:  # noqa: ASYNC110 (nobody tells)
+                await asyncio.sleep(0.02)
+        async with database.read() as connection:
+            assert (await connection.execute(select(stages))).all() == []
+        monkeypatch.setattr(clock, "time", time)
+
+    with structlog.testing.capture_logs() as logs:
+        async with open_fleet(postgresql_url) as (database, _):
+            setting = asyncio.create_task(set_right(database))
+            async with running(database, tmp_path, monkeypatch) as machine:
+                await setting
+                assert len(await machine.rows()) == 1
+    (told,) = [one for one in logs if one["event"] == "stage_clock_wrong"]
+    assert 3_500 < told["ahead_of_database_s"] < 3_700
 
 
 async def test_a_machine_that_the_database_does_not_admit_ends_with_the_reason(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -45,7 +44,7 @@ from visavis.channel.conversation import Conversations
 from visavis.channel.handshake import FEATURES
 from visavis.channel.websocket import channel_router
 from visavis.engine.images.image_type import MAX_IMAGE_BYTES
-from visavis.fleet.from_settings import own_fleet, placed_fleet
+from visavis.fleet.from_settings import authorities_of_servers, name_links_without_tls, own_fleet, placed_fleet
 from visavis.fleet.ice_servers import session_ice_servers
 from visavis.fleet.identity import next_identity
 from visavis.fleet.placed import PlacedFleet
@@ -73,6 +72,7 @@ from visavis.sessions.revocation import Revocation
 from visavis.sessions.server_lease import ServerLease
 from visavis.sessions.service import Sessions
 from visavis.sessions.stage_directory import StageDirectory
+from visavis.sessions.stage_sources import MachineSources, NamedStageSources, StageSources
 from visavis.sessions.sweep import adopt_or_end
 from visavis.settings import Settings, load_secret
 from visavis.store.avatars import AvatarStore
@@ -92,6 +92,7 @@ from visavis.store.stages import StageStore
 from visavis.store.usage import UsageStore
 from visavis.store.usage_reports import UsageReports
 from visavis.telemetry.traces import open_traces
+from visavis.tls.trust import trust_in
 from visavis.voice.voices import open_voices
 from visavis.webhooks.sending import open_webhooks
 
@@ -160,10 +161,9 @@ async def _open(
 ) -> Services:
     secret = load_secret(settings)
     identity = next_identity(settings.data_dir)
-    # The same after every start: stages that outlive this server go on with it.
-    source_token = hmac.new(secret, b"stage source", "sha256").hexdigest()
+    stage_sources: StageSources = (named := NamedStageSources(secret))
     if fleet is None and not settings.fleet:
-        fleet = own_fleet(settings, identity, source_token=source_token)
+        fleet = own_fleet(settings, identity, source_token=named.token)
     # Before all else: stages wait a while only for the server that comes back.
     adopted = [] if fleet is None else await _adopt(fleet, stack)
     database = await Database.open(
@@ -172,6 +172,7 @@ async def _open(
         wait_s=settings.database_wait_s,
     )
     stack.push_async_callback(database.aclose)
+    name_links_without_tls(settings)
     address = (settings.server_url or settings.stage_source_url) if settings.fleet else None
     server_lease = await stack.enter_async_context(
         ServerLease.held(database, server_id=identity.server_id, address=address)
@@ -182,9 +183,15 @@ async def _open(
     if fleet is None:  # its machines stand in the database
         beside = database.beside()
         stack.push_async_callback(beside.aclose)
-        directory = StageDirectory(StageStore(database, beside=beside), session_store, server_lease)
+        stages = StageStore(database, beside=beside)
+        directory = StageDirectory(stages, session_store, server_lease)
+        stage_sources = (machines := MachineSources(secret, stages))
         placed = placed_fleet(
-            settings, identity, directory, source_token=source_token, owns_sessions=lambda: server_lease.owns_sessions
+            settings,
+            identity,
+            directory,
+            source_token_of=machines.token_of,
+            owns_sessions=lambda: server_lease.owns_sessions,
         )
         fleet = placed
         adopted = await _adopt(fleet, stack)
@@ -264,7 +271,8 @@ async def _open(
     stack.push_async_callback(request_limits.aclose)
     relay: Relay | None = None
     if settings.fleet:
-        relay = Relay(SessionOwners(database), server_id=identity.server_id, secret=secret)
+        believed = trust_in(authorities_of_servers(settings))
+        relay = Relay(SessionOwners(database), server_id=identity.server_id, secret=secret, tls=believed)
         stack.push_async_callback(relay.aclose)
     services = Services(
         settings=settings,
@@ -305,7 +313,7 @@ async def _open(
         idempotency=idempotency,
         claims=Claims(secret),
         left_claims=left_claims,
-        source_token=source_token,
+        stage_sources=stage_sources,
         probes=probes_of(settings, database),
         vitals=vitals,
         webhooks=sending.webhooks,

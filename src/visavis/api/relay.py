@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hmac
 import re
+import ssl
 import time
 from collections.abc import Mapping
 
@@ -51,12 +52,15 @@ log = structlog.get_logger()
 class Relay:
     """Finds the owners of sessions, and proves to them that a server of their fleet asks."""
 
-    def __init__(self, owners: SessionOwners, *, server_id: str, secret: bytes) -> None:
-        self._owners, self._server_id = owners, server_id
+    def __init__(self, owners: SessionOwners, *, server_id: str, secret: bytes, tls: ssl.SSLContext) -> None:
+        """`tls`: whom this server believes for the certificates of the others."""
+        self._owners, self._server_id, self.tls = owners, server_id, tls
         self._secret = hmac.digest(secret, b"relay", "sha256")
         # As many connections as calls: a server that is stopped shall not keep calls from the others.
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
-        self.http = httpx.AsyncClient(timeout=TIMEOUT, limits=limits, trust_env=False, follow_redirects=False)
+        self.http = httpx.AsyncClient(
+            timeout=TIMEOUT, limits=limits, trust_env=False, follow_redirects=False, verify=tls
+        )
 
     async def aclose(self) -> None:
         await self.http.aclose()
@@ -77,10 +81,16 @@ class Relay:
         if proof is None:
             return False
         at_s, _, _ = proof.partition(".")
-        if not re.fullmatch("[0-9]{1,12}", at_s) or abs(time.time() - int(at_s)) > PROVES_FOR_S:
+        if not re.fullmatch("[0-9]{1,12}", at_s):
             return False
-        wanted = self._proof(scope, headers.get(RELAYED_FOR, ""), at_s=int(at_s))
-        return hmac.compare_digest(proof.encode(), wanted.encode())
+        relayed_for, ahead_s = headers.get(RELAYED_FOR, ""), int(at_s) - time.time()
+        wanted = self._proof(scope, relayed_for, at_s=int(at_s))
+        if not hmac.compare_digest(proof.encode(), wanted.encode()):
+            return False
+        if abs(ahead_s) > PROVES_FOR_S:
+            log.warning("relay_clock_differs", ahead_s=round(ahead_s), client=(scope.get("client") or ("unknown",))[0])
+            return False
+        return True
 
     def headers_for(self, scope: Scope) -> list[tuple[bytes, bytes]]:
         """Return the headers with which a request is passed on."""
@@ -144,6 +154,7 @@ class RelayedCalls:
             owner_of,
             path=scope["path"],
             headers=lambda: relay.headers_for(scope),
+            tls=relay.tls,
             init_within_s=INIT_TIMEOUT_S,
         )
 

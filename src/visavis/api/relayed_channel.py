@@ -6,6 +6,7 @@ as if nothing had been read.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -76,9 +77,10 @@ async def relay_channel(
     *,
     path: str,
     headers: Callable[[], list[tuple[bytes, bytes]]],
+    tls: ssl.SSLContext,
     init_within_s: float,
 ) -> None:
-    """Serve one channel. `path`, `headers`: with which the owner is asked."""
+    """Serve one channel. `path`, `headers`: with which the owner is asked. `tls`: whom this server believes."""
     scope, receive, send = connection
     scope = {**scope, CAME_S: anyio.current_time()}
     read = [await receive()]
@@ -93,7 +95,7 @@ async def relay_channel(
         await app(scope, _given_again(read, receive), _without_accept(send))
         return
     owner_now = partial(owner_of, read[1])
-    to_owner = await _open(owner, owner_now, path=path, headers=headers())
+    to_owner = await _open(owner, owner_now, path=path, headers=headers(), tls=tls)
     if to_owner is None:
         await _close(send, CloseCode.SERVER_CHANGES, SERVER_CHANGES)
         return
@@ -111,7 +113,12 @@ async def relay_channel(
 
 
 async def _open(
-    owner: str, owner_now: Callable[[], Awaitable[str | None]], *, path: str, headers: list[tuple[bytes, bytes]]
+    owner: str,
+    owner_now: Callable[[], Awaitable[str | None]],
+    *,
+    path: str,
+    headers: list[tuple[bytes, bytes]],
+    tls: ssl.SSLContext,
 ) -> ClientConnection | None:
     """Connect to the owner of a session. Returns None when another server owns it, or after OPEN_WITHIN_S: an owner
     that has just died, or is stopped, is replaced within seconds, and the client shall not come again before.
@@ -131,6 +138,7 @@ async def _open(
                 to_owner = await connect(
                     f"ws{owner.removeprefix('http')}{path}",
                     additional_headers=given,
+                    ssl=tls if owner.startswith("https:") else None,
                     max_size=WS_MAX_SIZE_BYTES,
                     compression=None,
                     user_agent_header=None,

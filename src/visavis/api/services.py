@@ -32,6 +32,7 @@ from visavis.sessions.retention import Retention
 from visavis.sessions.revocation import Revocation
 from visavis.sessions.server_lease import ServerLease
 from visavis.sessions.service import Sessions
+from visavis.sessions.stage_sources import StageSources
 from visavis.settings import Settings
 from visavis.store.idempotency import IdempotencyStore
 from visavis.store.records import KeyRecord
@@ -81,7 +82,7 @@ class Services:
     claims: Claims
     # claims of requests that an earlier server has not answered: whoever repeats one performs it
     left_claims: set[tuple[str, str]]
-    source_token: str  # opens packs and pictures to the stages that this server is connected to
+    stage_sources: StageSources  # what the stages may fetch that this server is connected to
     probes: Probes
     vitals: Vitals
     webhooks: Webhooks

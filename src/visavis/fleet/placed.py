@@ -4,6 +4,10 @@ Each machine is a fleet of its own (stages.py), whose stages are the machine's p
 on on the others, or on the one that the machine's supervisor starts in its place. If the machine's lease ends, its
 sessions get other places, and go on there. This server is connected to the machines that have sessions of its own, and
 to no others.
+
+A machine that this server cannot connect to, although its lease holds, gets no more sessions of this server until it
+can: its ports are closed, its name leads to another machine, or it speaks another version of the port. Other servers
+may reach it.
 """
 
 from __future__ import annotations
@@ -39,6 +43,9 @@ RELEASE_WITHIN_S = 5.0
 PLACE_AGAIN_WITHIN_S = 10.0
 TRY_AGAIN_S = 0.5
 EARLY_AGAIN_S = 1.0  # for a session that leaves a machine which still performs it
+REACHED_WITHIN_S = 5.0
+REACHED_AGAIN_S, REACHED_AGAIN_AT_MOST_S = 1.0, 30.0  # a machine that is not reached is tried again, ever more seldom
+MACHINES_TRIED = 4  # for one start
 LOST, DRAINS = "its machine is lost", "its machine stops"
 
 log = structlog.get_logger("visavis.fleet")
@@ -67,10 +74,12 @@ class PlaceOnMachine:
 class Directory(Protocol):
     """The machines, as the database knows them. All raise `StorageUnusable` if it is away."""
 
-    async def place(self, session_id: str, shape: SessionShape) -> PlaceOnMachine | None:
+    async def place(
+        self, session_id: str, shape: SessionShape, *, avoid: Collection[str] = ()
+    ) -> PlaceOnMachine | None:
         """Take a place for a session that this server starts, or whose machine drains or has lost its lease; None if
-        there is no room. Raises `NoCapacity` if there is none on the machines that have the labels which the session
-        asks for, and `StaleOwner` if the session is not this server's to place.
+        there is no room. `avoid`: machines that shall not be it. Raises `NoCapacity` if there is none on the machines
+        that have the labels which the session asks for, and `StaleOwner` if the session is not this server's to place.
         """
         ...
 
@@ -133,6 +142,7 @@ class PlacedFleet:
         self._machines: dict[str, MachineFleet] = {}  # by id
         self._idle_since_s: dict[str, float] = {}
         self._allocating: dict[str, int] = {}  # by id of the machine: sessions that are being opened there
+        self._unreached: dict[str, asyncio.Task[None]] = {}  # by id of the machine: tries it again
         self._releasing: dict[str, asyncio.Task[None]] = {}  # by session whose place is being given back
         # Those whose machine is lost, until they have another place.
         self._moving: dict[StagePerformer, asyncio.Task[None]] = {}
@@ -157,23 +167,38 @@ class PlacedFleet:
     async def allocate(self, spec: PerformanceSpec) -> Performer:
         if (releasing := self._releasing.get(spec.session_id)) is not None:
             await asyncio.shield(releasing)  # or it would give the new place back
-        try:
-            place = await self._directory.place(spec.session_id, _shape(spec))
-        except StaleOwner as error:
-            raise PerformerLost(error.message) from error
-        if place is None:
-            raise NoCapacity("No machine of the fleet has room for this session", suggestion="Try again in a moment")
-        try:
-            async with self._stages_of(place.machine) as fleet:
-                return await fleet.allocate(msgspec.structs.replace(spec, ownership=place.ownership))
-        except BaseException as error:
+        for _ in range(MACHINES_TRIED):
+            try:
+                place = await self._place(spec)
+            except StaleOwner as error:
+                raise PerformerLost(error.message) from error
+            try:
+                async with self._stages_of(place.machine) as fleet:
+                    if await self._reaches(place.machine, fleet):
+                        return await fleet.allocate(msgspec.structs.replace(spec, ownership=place.ownership))
+            except BaseException as error:
+                await self._release_shielded(spec.session_id)
+                if isinstance(error, PerformerLost):
+                    raise NoCapacity(
+                        f"The machine of this session cannot be reached now: {error.message}",
+                        suggestion="Try again in a moment",
+                    ) from error
+                raise
             await self._release_shielded(spec.session_id)
-            if isinstance(error, PerformerLost):
-                raise NoCapacity(
-                    f"The machine of this session cannot be reached now: {error.message}",
-                    suggestion="Try again in a moment",
-                ) from error
-            raise
+        raise NoCapacity("No machine of the fleet could be reached", suggestion="Try again in a moment")
+
+    async def _place(self, spec: PerformanceSpec) -> PlaceOnMachine:
+        """Take a place on a machine that this server reaches, as far as it knows. Raises `NoCapacity`, `StaleOwner` and
+        `StorageUnusable`.
+        """
+        avoid = list(self._unreached)
+        place = await self._directory.place(spec.session_id, _shape(spec), avoid=avoid)
+        if place is None:
+            reached = f" ({len(avoid)} cannot be reached now)" if avoid else ""
+            raise NoCapacity(
+                f"No machine of the fleet has room for this session{reached}", suggestion="Try again in a moment"
+            )
+        return place
 
     async def take_over(self, session_id: str, *, ownership: int) -> Adopted | None:
         """Go on with a session whose row this server has taken over from another one. `ownership`: of the row. None if
@@ -184,6 +209,7 @@ class PlacedFleet:
         if machine is None:
             return None
         async with self._stages_of(machine) as fleet:
+            await fleet.start()
             return await fleet.take_over(session_id, ownership=ownership)
 
     def give_up(self, session_id: str) -> None:
@@ -223,10 +249,12 @@ class PlacedFleet:
         if self._moving:  # the next server finds only what is on a stage
             await asyncio.wait(self._moving.values(), timeout=MOVED_WITHIN_S)
         self._closing = True
+        self._reach_none_again()
         await asyncio.gather(*(fleet.let_go() for fleet in self._machines.values()))
 
     async def aclose(self) -> None:
         self._closing = True
+        self._reach_none_again()
         if self._watching is not None:
             self._watching.cancel()
         for performer, moving in list(self._moving.items()):
@@ -239,12 +267,10 @@ class PlacedFleet:
 
     @asynccontextmanager
     async def _stages_of(self, machine: Machine) -> AsyncIterator[MachineFleet]:
-        """Connect to a machine, and keep it inside this context. Raises `PerformerLost`."""
+        """Keep a machine inside this context. It is connected to by `start`. Raises `PerformerLost`."""
         self._allocating[machine.id] = self._allocating.get(machine.id, 0) + 1
         try:
-            fleet = self._fleet_of(machine)
-            await fleet.start()
-            yield fleet
+            yield self._fleet_of(machine)
         finally:
             self._allocating[machine.id] -= 1
             if not self._allocating[machine.id]:
@@ -258,6 +284,30 @@ class PlacedFleet:
             self._machines[machine.id] = self._open_machine(machine)
             log.info("machine_opened", machine=machine.id)
         return self._machines[machine.id]
+
+    async def _reaches(self, machine: Machine, fleet: MachineFleet) -> bool:
+        """Connect to a machine; return whether it answers. One that does not gets no sessions until it does."""
+        problem = await _reached(fleet)
+        if problem is not None and machine.id not in self._unreached and not self._closing:
+            log.error("machine_not_reached", machine=machine.id, problem=problem)
+            self._unreached[machine.id] = self._in_background(self._reach_again(machine.id))
+        return problem is None
+
+    async def _reach_again(self, machine_id: str) -> None:
+        """Connect to a machine that was not reached, as soon as it can be."""
+        wait_s = REACHED_AGAIN_S
+        while (fleet := self._machines.get(machine_id)) is not None:
+            await asyncio.sleep(wait_s)
+            if await _reached(fleet) is None:
+                log.info("machine_reached", machine=machine_id)
+                break
+            wait_s = min(2 * wait_s, REACHED_AGAIN_AT_MOST_S)
+        self._unreached.pop(machine_id, None)
+
+    def _reach_none_again(self) -> None:
+        for reaching in self._unreached.values():
+            reaching.cancel()
+        self._unreached.clear()
 
     async def _release_shielded(self, session_id: str) -> None:
         """Give a place back, also if nobody waits any more."""
@@ -321,7 +371,7 @@ class PlacedFleet:
         """
         spec = performer.kept.spec
         try:
-            place = await self._directory.place(spec.session_id, _shape(spec))
+            place = await self._directory.place(spec.session_id, _shape(spec), avoid=list(self._unreached))
             if place is None:
                 await asyncio.sleep(EARLY_AGAIN_S)
             else:
@@ -361,11 +411,11 @@ class PlacedFleet:
         machine that cannot be reached, `StaleOwner` and `StorageUnusable`.
         """
         spec = performer.kept.spec
-        place = place or await self._directory.place(spec.session_id, _shape(spec))
-        if place is None:
-            raise NoCapacity("No machine of the fleet has room for this session")
+        place = place or await self._place(spec)
         performer.kept.spec = msgspec.structs.replace(performer.kept.spec, ownership=place.ownership)
         async with self._stages_of(place.machine) as fleet:
+            if not await self._reaches(place.machine, fleet):
+                raise PerformerLost("Its next machine cannot be reached")
             if not performer.ended:  # else its place is given back with its end
                 fleet.take_in(performer, lost)
                 log.info("session_placed_again", session_id=spec.session_id, machine=place.machine.id)
@@ -382,13 +432,15 @@ class PlacedFleet:
         self._room, self._problem = room, None  # without machines a server still answers all but starts
         now_s = asyncio.get_running_loop().time()
         for machine_id, fleet in list(self._machines.items()):
-            if fleet.capacity().sessions or self._allocating.get(machine_id):
+            if fleet.capacity().sessions or self._allocating.get(machine_id) or machine_id in self._unreached:
                 self._idle_since_s.pop(machine_id, None)
             elif now_s - self._idle_since_s.setdefault(machine_id, now_s) >= IDLE_FOR_S:
                 self._let_go(machine_id)
 
     def _let_go(self, machine_id: str) -> None:
         self._idle_since_s.pop(machine_id, None)
+        if (reaching := self._unreached.pop(machine_id, None)) is not None:
+            reaching.cancel()
         log.info("machine_let_go", machine=machine_id)
         self._in_background(self._machines.pop(machine_id).aclose())
 
@@ -397,6 +449,18 @@ class PlacedFleet:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+async def _reached(fleet: MachineFleet) -> str | None:
+    """Connect to a machine; return why it does not answer, None if it does."""
+    try:
+        async with asyncio.timeout(REACHED_WITHIN_S):
+            await fleet.start()
+    except TimeoutError:  # some of its processes may answer
+        return None if fleet.problem() is None else f"It has not answered for {REACHED_WITHIN_S:g} s"
+    except PerformerLost as error:
+        return error.message
+    return fleet.problem()
 
 
 def _shape(spec: PerformanceSpec) -> SessionShape:

@@ -6,19 +6,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 
 import anyio
 import structlog
 
-from visavis.errors import StorageUnusable
+from visavis.errors import DataFolderInUse, StorageUnusable
 from visavis.stage.fence import CUT_OFF_AFTER_NS, now_ns
+from visavis.store.clock import CLOCKS_DIFFER_AT_MOST_S
 from visavis.store.database import Database
-from visavis.store.leases import RENEW_EVERY_S, Lease, Leases
+from visavis.store.leases import LEASE_MS, LOOK_EVERY_S, RENEW_EVERY_S, Lease, Leases
 
 # A process that did not run for so long has slept; others may have taken its sessions meanwhile.
 PULSE_EVERY_S, SLEPT_NS = 0.1, 500_000_000
 CHECK_EVERY_S = 0.02
 GONE_AFTER_MS = 20_000  # a server that has not renewed its lease for so long grants no share of limits
+NAME_FREE_WITHIN_S = LEASE_MS / 1000 + 1.0  # that of a server which has just died
+CLOCK_EVERY = 120  # renewals
 
 log = structlog.get_logger()
 
@@ -35,6 +39,7 @@ class ServerLease:
         self._kept = self._left = False  # set by `keep` and `leave`
         self._pulse_ns = now_ns()  # when this process was last seen to run
         self._woke_ns: int | None = None  # set when it has slept, until the database has answered, or is away
+        self._clock_told = False  # that this machine's clock is wrong
 
     @classmethod
     @asynccontextmanager
@@ -42,7 +47,8 @@ class ServerLease:
         cls, database: Database, *, server_id: str, address: str | None = None
     ) -> AsyncIterator[ServerLease]:
         """Hold the lease inside this context. `address`: where the other servers of a fleet reach this one. Raises
-        `StorageUnusable` if it cannot be taken.
+        `StorageUnusable` if it cannot be taken, and `DataFolderInUse` if a server at another address holds it: that
+        one's data folder was copied.
         """
         if not database.is_shared:
             yield cls(None, None)
@@ -51,6 +57,7 @@ class ServerLease:
         try:
             leases = Leases.of_servers(beside)
             await leases.forget()
+            await _check_name(leases, server_id, address)
             asked_ns = now_ns()
             held = cls(leases, await leases.take(server_id, address=address), address)
             held._renewed_ns = asked_ns
@@ -141,12 +148,16 @@ class ServerLease:
             tasks.cancel_scope.cancel()
 
     async def _renew(self, leases: Leases) -> None:
-        while not self._left:
+        for number in count():
+            if self._left:
+                return
             await anyio.sleep(RENEW_EVERY_S)
             self._note_pulse()
             asked_ns = now_ns()
             try:
                 self._lease = await self._renewed(leases, self.lease)
+                if number % CLOCK_EVERY == 0:
+                    self._note_clock(await leases.clock_ahead_s())
             except StorageUnusable as error:  # sessions go on, and nobody can take them
                 if not self._failed:
                     log.warning("server_lease_not_renewed", problem=error.message)
@@ -156,6 +167,12 @@ class ServerLease:
             self._note_pulse()
             if self._woke_ns is not None and asked_ns >= self._woke_ns:
                 self._woke_ns = None
+
+    def _note_clock(self, ahead_s: float) -> None:
+        is_wrong = abs(ahead_s) > CLOCKS_DIFFER_AT_MOST_S
+        if is_wrong and not self._clock_told:
+            log.error("server_clock_wrong", ahead_of_database_s=round(ahead_s, 1), allowed_s=CLOCKS_DIFFER_AT_MOST_S)
+        self._clock_told = is_wrong
 
     async def _renewed(self, leases: Leases, lease: Lease) -> Lease:
         """Return what this server holds now. Raises `StorageUnusable`."""
@@ -189,3 +206,15 @@ class ServerLease:
                 await self._leases.leave(self._lease)
             except StorageUnusable as error:  # it lapses by itself
                 log.warning("server_lease_not_left", problem=error.message)
+
+
+async def _check_name(leases: Leases, server_id: str, address: str | None) -> None:
+    """Raises `DataFolderInUse` if a server at another address has this name, and goes on."""
+    until_s = anyio.current_time() + NAME_FREE_WITHIN_S
+    while address is not None and (other := await leases.address_of_another(server_id, address=address)) is not None:
+        if anyio.current_time() >= until_s:
+            raise DataFolderInUse(
+                f"The server at {other} has the same name: the data folder of one is a copy of the other's",
+                suggestion="Remove server.json from the copy, or give this server a data folder of its own",
+            )
+        await anyio.sleep(LOOK_EVERY_S)

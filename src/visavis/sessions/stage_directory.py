@@ -28,7 +28,9 @@ class StageDirectory:
     def __init__(self, stages: StageStore, sessions: SessionStore, server: ServerLease) -> None:
         self._stages, self._sessions, self._server = stages, sessions, server
 
-    async def place(self, session_id: str, shape: SessionShape) -> PlaceOnMachine | None:
+    async def place(
+        self, session_id: str, shape: SessionShape, *, avoid: Collection[str] = ()
+    ) -> PlaceOnMachine | None:
         record = await self._sessions.get(session_id)
         if record is None:
             raise StaleOwner(f"There is no session {session_id} to be placed")
@@ -37,7 +39,9 @@ class StageDirectory:
         if record.stage_id is not None and record.status == Status.CREATED:  # a start of before that has failed
             await self._stages.release(session_id, epoch=record.epoch)
         labels = options_of(record.options).machine_labels
-        placed = await self._stages.place(session_id, shape, epoch=record.epoch, by=self._server.lease, labels=labels)
+        placed = await self._stages.place(
+            session_id, shape, epoch=record.epoch, by=self._server.lease, labels=labels, avoid=avoid
+        )
         if placed is None:
             await self._check_labels(shape, labels)
             return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from pathlib import Path
 
 from visavis.errors import AddressUnavailable, SettingInvalid
@@ -38,7 +37,5 @@ def run(*, listen: str, token_file: Path, tls_cert: Path, tls_key: Path, cache: 
     )
     try:
         run_stage(options, lambda bound: print(f"The stage listens at {bound}", flush=True))
-    except ssl.SSLError as error:
-        raise SettingInvalid(f"The certificate {tls_cert} and its key cannot be used: {error.reason}") from error
     except OSError as error:
         raise AddressUnavailable(f"Cannot listen at {address}: {error.strerror or error}") from error

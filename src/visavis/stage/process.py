@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import gc
 import os
-import ssl
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -39,6 +38,7 @@ from visavis.stage.sources import FolderPackSource, HttpPackSource, PackSource
 from visavis.stage.stage import Stage
 from visavis.stage.turns import RestSelector
 from visavis.stage.work_marks import WorkMarks
+from visavis.tls.renewal import RenewedPair
 
 CONNECT_WITHIN_S = 30.0  # a stage ends if the server that started it does not connect within this time
 END_WITHIN_S = 2.0
@@ -77,22 +77,23 @@ async def serve_stage(
     """Listen and perform until SIGTERM or SIGINT, or with `exit_without_servers` until the last server has left. Calls
     `announce` with the address in use when servers can connect. `rest`: the selector of this event loop.
 
-    Raises OSError for an address that cannot be used, ssl.SSLError for a certificate that cannot be used, and
+    Raises OSError for an address that cannot be used, `SettingInvalid` for a certificate that cannot be used, and
     `AddressUnavailable` if no UDP port for media is free.
     """
 
     def open_source(source: FolderSource | HttpSource) -> PackSource:
         if isinstance(source, HttpSource) and options.cache is not None:
-            return HttpPackSource(url=source.url, token=source.token, cache=options.cache)
+            return HttpPackSource(
+                url=source.url, token=source.token, cache=options.cache, authority_pem=source.authority_pem
+            )
         if isinstance(source, FolderSource) and options.data is not None:
             return FolderPackSource(options.data)
         raise SourceUnusable("This stage cannot use the pack source that the server names")
 
-    tls = None
+    certificate: RenewedPair | None = None
     if options.address.path is None:
-        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        assert options.tls_cert is not None
-        tls.load_cert_chain(options.tls_cert, options.tls_key)
+        assert options.tls_cert is not None and options.tls_key is not None
+        certificate = RenewedPair(options.tls_cert, options.tls_key)
     over = asyncio.Event()
     if not options.exit_without_servers:  # else its server ends it
         for number in signals.ENDING_SERVICE:
@@ -112,7 +113,10 @@ async def serve_stage(
             servers = Servers(stage=stage, token=options.token, open_source=open_source, tasks=tasks, heard_ns=heard_ns)
             tasks.create_task(stage.run())
             tasks.create_task(stage.reporting.run(servers.send_report))
+            if certificate is not None:
+                tasks.create_task(certificate.run())
             async with AsyncExitStack() as open_until_over:
+                tls = None if certificate is None else certificate.context()
                 listener = listening(options.address, servers.serve, tls=tls)
                 try:
                     announce(await open_until_over.enter_async_context(listener))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import ssl
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from visavis.engine.pack.version import FORMAT_VERSION
 from visavis.engine.pack_ref import PackRef, digest_of, is_picture_id, picture_id_of
 from visavis.errors import BackgroundRefused, PackUnreadable
 from visavis.stage.port.archive import MAX_ARCHIVE_BYTES, unpack_archive
+from visavis.tls.trust import trust_in
 
 FETCH_WITHIN_S = 20.0
 MAX_PICTURE_BYTES = 16 * 1024 * 1024
@@ -62,12 +64,14 @@ class FolderPackSource:
 class HttpPackSource:
     """Fetches packs and pictures from the service, and keeps them in `cache` under their digests.
 
-    `token`: the bearer token that the service expects. If the content does not match the name, it is fetched once more.
-    The cache keeps the KEPT_ENTRIES packs and pictures that were used last.
+    `token`: the bearer token that the service expects. `authority_pem`: see `HttpSource`. If the content does not match
+    the name, it is fetched once more. The cache keeps the KEPT_ENTRIES packs and pictures that were used last.
     """
 
-    def __init__(self, *, url: str, token: str, cache: Path) -> None:
+    def __init__(self, *, url: str, token: str, cache: Path, authority_pem: str | None = None) -> None:
         self._url, self._token, self._cache = url.rstrip("/"), token, cache
+        self._authority_pem = authority_pem
+        self._tls: ssl.SSLContext | None = None  # made for the first fetch: reading a machine's authorities takes long
         self._fetching: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def pack(self, ref: PackRef) -> Path:
@@ -133,9 +137,11 @@ class HttpPackSource:
 
     async def _fetch(self, address: str, max_bytes: int) -> bytes:
         headers = {"Authorization": f"Bearer {self._token}", "Accept-Encoding": "identity"}
+        if self._tls is None:
+            self._tls = await asyncio.to_thread(trust_in, self._authority_pem)
         async with (
             asyncio.timeout(FETCH_WITHIN_S),
-            httpx.AsyncClient(timeout=FETCH_WITHIN_S, trust_env=False) as client,
+            httpx.AsyncClient(timeout=FETCH_WITHIN_S, trust_env=False, verify=self._tls) as client,
             client.stream("GET", address, headers=headers) as answer,
         ):
             answer.raise_for_status()

@@ -37,6 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from visavis.store.clock import clock_ahead_s
 from visavis.store.database import Database
 from visavis.store.models import servers, sessions, stages
 
@@ -115,6 +116,25 @@ class Leases:
         )
         async with self._database.at_once() as connection:
             return Lease(id=holder_id, epoch=(await connection.execute(statement)).scalar_one())
+
+    async def address_of_another(self, holder_id: str, *, address: str) -> str | None:
+        """Return where the server of this name is reached that renews its lease now, if that is not `address`: a server
+        of another machine has the same name.
+        """
+        row = self._table.c
+        query = select(row.address).where(
+            row.id == holder_id,
+            row.ended_at_ms.is_(None),
+            row.seen_at_ms >= NOW_MS - LEASE_MS,
+            row.address != address,
+        )
+        async with self._database.at_once() as connection:
+            found: str | None = await connection.scalar(query)
+        return found
+
+    async def clock_ahead_s(self) -> float:
+        """See `store.clock`."""
+        return await clock_ahead_s(self._database)
 
     async def take_again(self, lost: Lease, **columns: object) -> Lease | None:
         """Take a lease again that others have ended, that nobody has renewed for long, or whose row was forgotten.

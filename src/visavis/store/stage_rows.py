@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from visavis.errors import StageNotAdmitted
 from visavis.stage.port.report import FrameCosts, SessionShape
+from visavis.store.clock import clock_ahead_s
 from visavis.store.database import Database
 from visavis.store.leases import Lease
 from visavis.store.postgresql import open_beside
@@ -116,6 +117,10 @@ class StageRows:
             async with self._database.at_once() as connection:
                 epoch = (await connection.execute(_ENTER, values)).scalar_one()
         return Lease(id=stage_id, epoch=epoch)
+
+    async def clock_ahead_s(self) -> float:
+        """See `store.clock`."""
+        return await clock_ahead_s(self._database)
 
     async def renew(self, lease: Lease, room: Room) -> bool:
         """Renew a lease, even one that has lapsed. Returns False if somebody has ended it, or the token was revoked:

@@ -39,6 +39,7 @@ _LIVES = f"""
 # The first session of a machine is always taken: neighbours that share its cores leave it some (decision 27).
 _HAS_ROOM = f"""
     (stages.taken_mcores + {_COST} <= stages.room_mcores OR stages.taken_mcores = 0 AND stages.room_mcores > 0)
+    AND stages.id <> ALL(:avoid)
 """
 
 _PLACE_VALUES = (
@@ -49,6 +50,7 @@ _PLACE_VALUES = (
     bindparam("per_frame", type_=Float),
     bindparam("per_mpx", type_=Float),
     bindparam("labels", type_=String),
+    bindparam("avoid", type_=ARRAY(String)),
 )
 _ANY_STAGE = bindparam("lot", type_=Float)  # from 0 to 1
 
@@ -143,6 +145,18 @@ WHERE ended_at_ms IS NULL AND id IN (
     SELECT stage_id FROM sessions WHERE server_id = :server_id AND status = 'started' AND stage_id IS NOT NULL)
 """).bindparams(bindparam("server_id", type_=String))
 
+# What a machine performs, or is about to.
+_PERFORMS = """
+SELECT EXISTS (
+    SELECT 1 FROM sessions JOIN stages ON stages.id = sessions.stage_id
+    WHERE stages.id = :id AND stages.ended_at_ms IS NULL AND sessions.status IN ('created', 'started')
+        AND {named} = :of)
+"""
+_PERFORMS_SESSION, _PERFORMS_AVATAR = (
+    text(_PERFORMS.format(named=named)).bindparams(bindparam("id", type_=String), bindparam("of", type_=String))
+    for named in ("sessions.id", "sessions.avatar_id")
+)
+
 _LEAVING = text("""
 SELECT id, ended_at_ms IS NOT NULL AS has_ended FROM stages
 WHERE id = ANY(:ids) AND (ended_at_ms IS NOT NULL OR draining)
@@ -224,10 +238,12 @@ class StageStore:
         epoch: int,
         by: Lease,
         labels: Mapping[str, str] | None = None,
+        avoid: Collection[str] = (),
     ) -> Placed | None:
         """Take a place for a session, and make it this server's; raise its epoch. The place is on the stage that is
         least taken among CHOOSES_AMONG of those that have all `labels` and room. `epoch`: the session's. It has no
-        place, or one on a stage that drains or whose lease has ended; that is given back.
+        place, or one on a stage that drains or whose lease has ended; that is given back. `avoid`: stages that this
+        server does not reach.
 
         Returns None if there is no room anywhere. Raises `StaleOwner` if the session is not this server's to place any
         more: its epoch is another one, it has ended, or the server's own lease has. Raises `StorageUnusable`.
@@ -239,6 +255,7 @@ class StageStore:
             "server_epoch": by.epoch,
             **place_weights(shape),
             "labels": json.dumps(dict(labels or {})),
+            "avoid": list(avoid),
         }
         for _ in range(TRIES):
             async with self._database.at_once() as connection:
@@ -271,6 +288,16 @@ class StageStore:
         async with self._database.read() as connection:
             rows = (await connection.execute(_OWN_DOORS, {"server_id": server_id})).all()
         return [_door(row) for row in rows]
+
+    async def performs(self, stage_id: str, session_id: str) -> bool:
+        """Whether a session has its place on a machine whose lease has not ended."""
+        async with self._database.read() as connection:
+            return bool(await connection.scalar(_PERFORMS_SESSION, {"id": stage_id, "of": session_id}))
+
+    async def performs_avatar(self, stage_id: str, avatar_id: str) -> bool:
+        """Whether any session of an avatar has."""
+        async with self._database.read() as connection:
+            return bool(await connection.scalar(_PERFORMS_AVATAR, {"id": stage_id, "of": avatar_id}))
 
     async def leaving_among(self, stage_ids: Collection[str]) -> dict[str, bool]:
         """Return those of the machines whose leases have ended (True), or that drain."""

@@ -20,12 +20,13 @@ from visavis.errors import StorageUnusable
 from visavis.fleet.admission import Limits, MachineState, places_within
 from visavis.stage.fence import now_ns
 from visavis.stage.port.report import SessionShape
+from visavis.store.clock import CLOCKS_DIFFER_AT_MOST_S
 from visavis.store.leases import RENEW_EVERY_S, Lease
 from visavis.store.stage_rows import Reached, Room, StageRows
 from visavis.supervisor.certificate import MachineCertificate, made_for
 from visavis.supervisor.processes import ProcessOptions, StageProcesses
 
-TRY_AGAIN_S = 1.0  # while the database is away, before the machine has entered
+TRY_AGAIN_S = 1.0  # while the database is away or this machine's clock is wrong, before the machine has entered
 # A machine that takes no more sessions opens those that were placed before, and its processes report them: so long it
 # does not take itself for empty.
 SETTLES_AFTER_S = 2.0
@@ -57,6 +58,7 @@ class Supervisor:
         self._rows = StageRows.at(options.database_url, token=options.token)
         self._stopping, self._forced = asyncio.Event(), asyncio.Event()
         self._failed = False  # since the last renewal that the database has answered
+        self._clock_told = False  # that this machine's clock is wrong
         self._room = NO_ROOM  # as it was told last
         self._processes: StageProcesses | None = None
 
@@ -75,8 +77,12 @@ class Supervisor:
         """`announce` is called when servers can place sessions here. Raises `StageNotAdmitted` and `PerformerLost`."""
         try:
             with made_for(self._options.host, self._options.processes.cache) as certificate:
-                while not self._stopping.is_set():
-                    await self._perform(certificate, announce)
+                renewing = asyncio.create_task(certificate.renew_always())
+                try:
+                    while not self._stopping.is_set():
+                        await self._perform(certificate, announce)
+                finally:
+                    renewing.cancel()
         finally:
             await self._rows.aclose()
 
@@ -107,12 +113,17 @@ class Supervisor:
             await processes.aclose(at_once=lost)
 
     async def _enter(self, reached: Reached, processes: StageProcesses) -> Lease | None:
-        """Enter the row, when the database can be reached; None if the machine stops before that."""
+        """Enter the row, when the database can be reached and this machine's clock is right; None if the machine stops
+        before that.
+        """
         stage_id = f"stage_{secrets.token_hex(12)}"
         while not self._stopping.is_set():
             self._room = self._room_now(processes, draining=False)
-            asked_ns = now_ns()
             try:
+                if not self._is_right(await self._rows.clock_ahead_s()):
+                    await _until(self._stopping, within_s=TRY_AGAIN_S)
+                    continue
+                asked_ns = now_ns()
                 lease = await self._rows.enter(stage_id, reached, labels=self._options.labels, room=self._room)
             except StorageUnusable as error:
                 self._note_failure(error)
@@ -160,6 +171,17 @@ class Supervisor:
             await self._rows.leave(lease, self._room)
         except StorageUnusable as error:  # it lapses by itself
             log.warning("stage_lease_not_left", problem=error.message)
+
+    def _is_right(self, clock_ahead_s: float) -> bool:
+        """Whether this machine's clock is right enough. A clock that is set a moment after the start is waited for."""
+        if abs(clock_ahead_s) <= CLOCKS_DIFFER_AT_MOST_S:
+            return True
+        if not self._clock_told:
+            log.error(
+                "stage_clock_wrong", ahead_of_database_s=round(clock_ahead_s, 1), allowed_s=CLOCKS_DIFFER_AT_MOST_S
+            )
+        self._clock_told = True
+        return False
 
     def _note_failure(self, error: StorageUnusable) -> None:
         if not self._failed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from pathlib import Path
 
 import structlog
@@ -28,6 +29,16 @@ class RenewedPair:
         self._seen = self._read  # of the files at the last look
         self.pair: Pair = read_pair(certificate_file, key_file)  # changes with each renewal
         self._warned = False  # of the end of this pair
+
+    def context(self) -> ssl.SSLContext:
+        """Return what a listener makes each handshake with: the pair as it is then."""
+        context = self.pair.context
+
+        def take(connection: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+            connection.context = self.pair.context
+
+        context.sni_callback = take  # called whether a client names a host or not
+        return context
 
     async def run(self) -> None:
         while True:

@@ -270,10 +270,13 @@ class FolderSource(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class HttpSource(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Packs and pictures come over HTTP from the service at `url`, which expects `token` as a bearer token."""
+    """Packs and pictures come over HTTP from the service at `url`, which expects `token` as a bearer token.
+    `authority_pem`: who has signed the service's certificate; None for an authority that the stage's machine believes.
+    """
 
     url: str
     token: str
+    authority_pem: str | None = None
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag=True):
