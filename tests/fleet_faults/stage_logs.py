@@ -1,7 +1,8 @@
 """Who performed which session when, from the logs of all stages, and whether two ever did at the same time.
 
 A stage logs `session_opened`, `session_taken_over` and `session_left`, with the session, the epoch of its row
-(`ownership`) and its process. `silent_s` in `session_left`: for how long it had shown nothing then. A process that is
+(`ownership`) and its process. `silent_s` in `session_left`: for how long it had shown nothing then. `session_cut_off`
+tells the same before it leaves the room, for which it may have no time: its supervisor kills it. A process that is
 killed logs nothing: its supervisor says so (`stage_lost`, `stage_killed`), or who has killed both knows it (`Ended`).
 All machines have one clock, as they are one.
 """
@@ -63,6 +64,7 @@ def shown(lines: Sequence[Line], ended: Iterable[Ended] = ()) -> list[Shown]:
     """Return when which process showed which session. Raises ValueError for lines that contradict each other."""
     found: list[Shown] = []
     now: dict[tuple[str, int, str], Shown] = {}  # by machine, process and session
+    cut_off = set[tuple[str, int, str]]()
     ends: dict[int, list[float]] = defaultdict(list)
     for one in ended:
         ends[one.pid].append(one.at_s)
@@ -70,7 +72,7 @@ def shown(lines: Sequence[Line], ended: Iterable[Ended] = ()) -> list[Shown]:
         if line.event in ("stage_lost", "stage_killed"):
             ends[line.members["pid"]].append(line.at_s)
     for line in lines:
-        if line.event not in ("session_opened", "session_left"):
+        if line.event not in ("session_opened", "session_cut_off", "session_left"):
             continue
         pid, session_id = line.members["pid"], line.members["session_id"]
         key = line.machine, pid, session_id
@@ -79,10 +81,14 @@ def shown(lines: Sequence[Line], ended: Iterable[Ended] = ()) -> list[Shown]:
                 raise ValueError(f"{line.machine} has opened {session_id} twice")
             now[key] = Shown(session_id=session_id, machine=line.machine, pid=pid, from_s=line.at_s)
             found.append(now[key])
+        elif line.event == "session_left" and key in cut_off:
+            cut_off.remove(key)
         elif key not in now:
             raise ValueError(f"{line.machine} has left {session_id}, which it had not opened")
         else:
             now.pop(key).until_s = line.at_s - line.members["silent_s"]
+            if line.event == "session_cut_off":
+                cut_off.add(key)
     for left in now.values():
         left.until_s = min((at_s for at_s in ends[left.pid] if at_s >= left.from_s), default=math.inf)
     return found

@@ -48,6 +48,15 @@ def test_a_process_that_says_nothing_more_shows_its_session_until_it_was_killed(
     assert at_the_same_time(shown(read(one=[OPENED, killed], other=[NEXT]))) == []
 
 
+def test_a_stage_that_was_cut_off_shows_nothing_from_its_last_turn_on() -> None:
+    cut_off = logged(10, "session_cut_off", 10, silent_s=2.5)
+    for more in ([], [logged(10, "session_left", 10, silent_s=2.5)], [logged(11, "stage_killed", 10)]):
+        lines = read(one=[OPENED, cut_off, *more], other=[NEXT])
+        assert at_the_same_time(shown(lines)) == []
+    early = logged(10, "session_cut_off", 10, silent_s=0.5)
+    assert len(at_the_same_time(shown(read(one=[OPENED, early], other=[NEXT])))) == 1
+
+
 def test_lines_that_contradict_each_other_are_refused() -> None:
     with pytest.raises(ValueError, match="twice"):
         shown(read(one=[OPENED, logged(2, "session_opened", 10, ownership=1)]))

@@ -305,7 +305,8 @@ class Stage:
         try:
             await owned.session.run(self._turns)
         except StageCutOff as error:
-            log.error("session_cut_off", session_id=session_id, problem=str(error))
+            silent_s = round(owned.session.silent_s, 3)
+            log.error("session_cut_off", session_id=session_id, pid=os.getpid(), silent_s=silent_s, problem=str(error))
             owned.task = None
             await self._cut_off(session_id)
         except Exception as error:  # the outermost edge of a session
