@@ -36,6 +36,7 @@ from visavis.store.stages import StageStore
 from visavis.supervisor import certificate
 from visavis.supervisor.processes import ProcessOptions
 from visavis.supervisor.supervisor import Supervisor, SupervisorOptions
+from visavis.tls.renewal import LOOK_EVERY_S
 
 pytestmark = pytest.mark.anyio
 
@@ -161,7 +162,8 @@ async def test_a_server_finds_the_machine_opens_a_session_there_and_the_machine_
 async def test_servers_see_a_renewed_certificate_of_the_machine(
     postgresql_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(certificate, "RENEWED_EVERY_S", 1.0)
+    # Files are taken when they have stayed the same from one look to the next.
+    monkeypatch.setattr(certificate, "RENEWED_EVERY_S", 3 * LOOK_EVERY_S)
 
     async def serial(row: dict[str, object]) -> str:
         """As a server sees it that trusts what stood in the row at the start."""
