@@ -38,7 +38,7 @@ NODE_ERROR = 50  # the level of an error in the log of an agent in Node
 
 def fetch_client() -> Path:
     """Return LiveKit's client for the browser, fetched once."""
-    folder = server.CACHE.parent / f"livekit-client-{LIVEKIT_CLIENT}"
+    folder = server.PROGRAM.cache.parent / f"livekit-client-{LIVEKIT_CLIENT}"
     script = folder / "node_modules" / "livekit-client" / "dist" / SCRIPT
     if not script.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -154,7 +154,7 @@ def main() -> int:
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     print("Preparing: the first time this takes some minutes.", file=sys.stderr)
-    server.build()
+    server.PROGRAM.build()
     command, script = prepare(chosen.bot), fetch_client()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="visavis-livekit-")))

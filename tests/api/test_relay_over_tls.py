@@ -8,18 +8,16 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from pydantic import SecretStr
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
 
 from tests import postgresql
+from tests.api.two_servers import Both, Two
 from tests.attacks.test_rooms import HEAD, VIDEO
 from tests.fakes import FakeFleet, fake_prepare
 from visavis.api import relayed_channel
@@ -32,47 +30,6 @@ from visavis.tls import command, renewal
 from visavis.tls.trust import read_authorities, trust_in
 
 WITHIN_S = 20.0
-
-
-@dataclass(slots=True)
-class Both:
-    """Two servers; `http` calls the first. `stages`: of each."""
-
-    url: str
-    one: RunningServer
-    other: RunningServer
-    stages: tuple[FakeFleet, FakeFleet]
-    http: httpx.Client
-    avatar_id: str
-
-
-@dataclass(slots=True)
-class Two:
-    """`one` owns the session; `other` is asked. `stages`: of each."""
-
-    one: RunningServer
-    other: RunningServer
-    stages: tuple[FakeFleet, FakeFleet]
-    session: dict[str, Any]
-    http: httpx.Client  # asks the other one
-
-    @property
-    def performer(self) -> Any:
-        return self.stages[0].performers[self.session["session_id"]]
-
-    def channel(self) -> ClientConnection:
-        return connect(f"ws{self.other.base_url.removeprefix('http')}/v1/channel")
-
-    def init(self, **changes: str) -> str:
-        names = {"session_id": self.session["session_id"], "session_token": self.session["access_token"]} | changes
-        return json.dumps({"type": "session.init", "features": ["playback"], **names})
-
-    @property
-    def room(self) -> str:
-        return str(urlsplit(self.session["daily_room"]["url"]).path)
-
-    def bearer(self) -> dict[str, str]:
-        return {"authorization": f"Bearer {self.session['daily_room']['token']}"}
 
 
 @pytest.fixture(scope="module")

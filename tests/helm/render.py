@@ -29,7 +29,7 @@ def run_on_chart(folder: Path, values: Mapping[str, Any], *command: str) -> subp
     homes = {f"HELM_{kind}_HOME": str(folder / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
     file = folder / "values.json"
     file.write_text(json.dumps(values))
-    whole = [str(helm.PROGRAM), *command, str(CHART), "--values", str(file), "--kube-version", KUBERNETES]
+    whole = [str(helm.HELM.path), *command, str(CHART), "--values", str(file), "--kube-version", KUBERNETES]
     return subprocess.run(whole, capture_output=True, text=True, timeout=60, check=False, env=os.environ | homes)
 
 
@@ -42,7 +42,7 @@ def render(folder: Path, name: str) -> str:
 
 @pytest.fixture(scope="module")
 def run_helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
-    helm.build()
+    helm.HELM.build()
     folder = tmp_path_factory.mktemp("helm")
     return lambda values, *command: run_on_chart(folder, values, *command)
 
@@ -88,7 +88,7 @@ def test_values_that_cannot_work_are_refused_by_name(run_helm: Helm, wrong: Valu
 
 
 def main() -> None:
-    helm.build()
+    helm.HELM.build()
     with tempfile.TemporaryDirectory() as folder:
         for name in RENDERED:
             file_of(name).write_text(render(Path(folder), name))

@@ -7,7 +7,7 @@ import pytest
 from visavis_client import AsyncSession, AsyncVisavis
 
 from tests.livekit.agent import Agent
-from tools.livekit.server import LiveKitServer, build, running
+from tools.livekit.server import PROGRAM, LiveKitServer, running
 from visavis.server import RunningServer
 
 
@@ -15,7 +15,7 @@ from visavis.server import RunningServer
 def livekit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveKitServer]:
     """A real livekit-server."""
     try:
-        build()
+        PROGRAM.build()
     except FileNotFoundError:
         pytest.skip("no livekit-server can be built: there is no Go")
     with running(tmp_path_factory.mktemp("livekit")) as server:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import shutil
 import socket
 import subprocess
 import time
@@ -16,33 +13,11 @@ from pathlib import Path
 import httpx
 import jwt
 
-VERSION = "v1.13.5"
-MODULE = f"github.com/livekit/livekit-server/cmd/server@{VERSION}"
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "visavis-tests" / f"livekit-server-{VERSION}"
-BUILD_WITHIN_S = 900
+from tools.go_program import GoProgram
+
+PROGRAM = GoProgram("github.com/livekit/livekit-server/cmd/server", "v1.13.5", "livekit-server")
 READY_WITHIN_S = 30.0
 KEY, SECRET = "testkey", "a-secret-of-the-tests-that-is-long-enough"
-
-
-PROGRAM = CACHE / "server"
-
-
-def build() -> None:
-    """Build the program unless it is there; a second caller waits for the first. Raises `CalledProcessError`, and
-    FileNotFoundError without Go.
-    """
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if PROGRAM.exists():
-            return
-        go = shutil.which("go")
-        if go is None:
-            raise FileNotFoundError("go")
-        building = CACHE / "building"
-        env = os.environ | {"CGO_ENABLED": "0", "GOBIN": str(building)}
-        subprocess.run([go, "install", MODULE], env=env, check=True, timeout=BUILD_WITHIN_S, capture_output=True)
-        (building / "server").replace(PROGRAM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +99,7 @@ def running(folder: Path, *, udp: bool = True, rtc: str = "", more: str = "") ->
 
     def start() -> None:
         with (folder / "livekit.log").open("ab") as log:
-            processes.append(subprocess.Popen([str(PROGRAM), "--config", str(config)], stdout=log, stderr=log))
+            processes.append(subprocess.Popen([str(PROGRAM.path), "--config", str(config)], stdout=log, stderr=log))
         deadline_s = time.monotonic() + READY_WITHIN_S
         while True:
             try:
@@ -154,4 +129,4 @@ def running(folder: Path, *, udp: bool = True, rtc: str = "", more: str = "") ->
 
 
 if __name__ == "__main__":
-    build()
+    PROGRAM.build()
